@@ -1,0 +1,83 @@
+"""System checks: settings that cannot work together, refused with one sentence each before anything runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections
+
+LOOPBACK = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
+OLDEST_POSTGRES = 15
+
+
+@register(Tags.security)
+def check_secrets(**_options: Any) -> list[CheckMessage]:
+    """Outside the demo every secret is set, and is not the demo's."""
+    if settings.DEMO:
+        return []
+    secrets = vars(settings._wrapped)  # settings.SECRET_KEY itself raises when it is empty
+    hint = "Set it in the environment, or OMS_DEMO=1 to work on the demo."
+    found: list[CheckMessage] = []
+    key, fernet_keys = secrets["SECRET_KEY"], secrets["FERNET_KEYS"]
+    if key == settings.DEMO_SECRET_KEY:
+        found.append(Error("OMS_SECRET_KEY is the demo's key, which everybody knows.", hint=hint, id="oms.E001"))
+    elif len(key) < 40:
+        found.append(Error("OMS_SECRET_KEY is missing or shorter than 40 characters.", hint=hint, id="oms.E002"))
+    if not fernet_keys:
+        found.append(Error("OMS_FERNET_KEYS is missing: broker credentials could not be encrypted.", hint=hint, id="oms.E003"))
+    elif settings.DEMO_FERNET_KEY in fernet_keys:
+        found.append(Error("OMS_FERNET_KEYS contains the demo's key, which everybody knows.", hint=hint, id="oms.E004"))
+    return found
+
+
+@register(Tags.security)
+def check_demo(**_options: Any) -> list[CheckMessage]:
+    """The demo has known logins, so it stays on this machine; what is not the demo is not loosened."""
+    found: list[CheckMessage] = []
+    if settings.DEMO:
+        abroad = sorted(set(settings.ALLOWED_HOSTS) - LOOPBACK)
+        if abroad:
+            found.append(Error(f"OMS_DEMO is on and OMS_ALLOWED_HOSTS names {', '.join(abroad)}.", id="oms.E005"))
+        return found
+    if settings.DEBUG:
+        found.append(Error("OMS_DEBUG is on outside the demo: error pages would show secrets.", id="oms.E006"))
+    if not settings.REQUIRE_2FA:
+        found.append(Error("OMS_REQUIRE_2FA is off outside the demo.", id="oms.E007"))
+    if "*" in settings.ALLOWED_HOSTS:
+        found.append(Error("OMS_ALLOWED_HOSTS allows every host.", id="oms.E008"))
+    return found
+
+
+@register()
+def check_queue(**_options: Any) -> list[CheckMessage]:
+    """A task that runs longer than Redis waits for its acknowledgement would be run again beside itself."""
+    visible_after = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+    found: list[CheckMessage] = []
+    if visible_after <= settings.CELERY_TASK_TIME_LIMIT:
+        found.append(
+            Error(
+                f"The queue's visibility_timeout ({visible_after} s) must be longer than CELERY_TASK_TIME_LIMIT"
+                f" ({settings.CELERY_TASK_TIME_LIMIT} s).",
+                id="oms.E009",
+            )
+        )
+    routed = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()}
+    unknown = sorted(routed - set(settings.QUEUES))
+    if unknown:
+        found.append(Error(f"CELERY_TASK_ROUTES names {', '.join(unknown)}, which no worker reads.", id="oms.E010"))
+    return found
+
+
+@register(Tags.database)
+def check_database(databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
+    """Row locks, MERGE and partitioned triggers are used as PostgreSQL 15 has them."""
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        connection = connections[alias]
+        if connection.vendor != "postgresql":
+            found.append(Error(f"DATABASE_URL names {connection.display_name}, not PostgreSQL.", id="oms.E011"))
+        elif connection.pg_version < OLDEST_POSTGRES * 10_000:
+            version = connection.pg_version // 10_000
+            found.append(Error(f"PostgreSQL {version} is older than {OLDEST_POSTGRES}.", id="oms.E012"))
+    return found

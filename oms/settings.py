@@ -1,0 +1,196 @@
+"""Every setting of the project, read once from the environment.
+
+`manage.py up` and the test run fill in DATABASE_URL and REDIS_URL from the embedded servers;
+a deployment sets them itself. Secrets have defaults in the demo only, and the demo is only on when it
+is asked for. Combinations that cannot work are refused by `oms/checks.py`.
+"""
+
+import json
+import os
+from collections import ChainMap
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+
+from oms import logs, redis_urls
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+OMS_HOME = Path(env.str("OMS_HOME", default=str(BASE_DIR / ".home")))
+# What a running `up` tells other commands on the same home (addresses, demo or not; no secrets).
+RUNNING = OMS_HOME / "run" / "environment.json"
+if RUNNING.exists():
+    env.ENVIRON = ChainMap(os.environ, json.loads(RUNNING.read_text()))  # type: ignore[misc]
+
+# --- secrets and the demo: known keys, known logins, the paper exchange; never together with real money
+
+DEMO = env.bool("OMS_DEMO", default=False)
+DEBUG = env.bool("OMS_DEBUG", default=False)
+DEMO_SECRET_KEY = "demo-only-secret-key-that-checks-refuse-outside-the-demo"
+SECRET_KEY = env.str("OMS_SECRET_KEY", default=DEMO_SECRET_KEY if DEMO else "")
+DEMO_FERNET_KEY = "demo-only-fernet-key"
+# Newest first: the first encrypts, all decrypt, so a key is rotated by putting a new one in front.
+FERNET_KEYS = env.list("OMS_FERNET_KEYS", default=[DEMO_FERNET_KEY] if DEMO else [])
+REQUIRE_2FA = env.bool("OMS_REQUIRE_2FA", default=not DEMO)
+
+# --- web
+
+ALLOWED_HOSTS = env.list("OMS_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
+CSRF_TRUSTED_ORIGINS = env.list("OMS_CSRF_TRUSTED_ORIGINS", default=[])
+BASE_URL = env.str("OMS_BASE_URL", default="http://127.0.0.1:8000")
+PAPER_EXCHANGE_URL = env.str("OMS_PAPER_EXCHANGE_URL", default="http://127.0.0.1:8100")
+STREAM_URL = env.str("OMS_STREAM_URL", default="http://127.0.0.1:8001")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEMO
+SESSION_COOKIE_NAME = "oms_session"
+if env.bool("OMS_BEHIND_TLS_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+INSTALLED_APPS = [
+    # admin site
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    # Django
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_structlog",
+    "pgtrigger",
+    # API
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    # ours
+    "oms",
+    "compliance",
+    "ledger",
+    "orders",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "oms.urls"
+WSGI_APPLICATION = "oms.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+STATIC_URL = "static/"
+# Served out of the packages they come in: no collecting step, nothing to go stale after an upgrade.
+WHITENOISE_USE_FINDERS = True
+
+# --- database
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default="postgresql:///oms")}
+DATABASES["default"] |= {
+    "ENGINE": "django.db.backends.postgresql",
+    "CONN_MAX_AGE": None,
+    "CONN_HEALTH_CHECKS": True,
+    "OPTIONS": {
+        **DATABASES["default"].get("OPTIONS", {}),
+        # A writer that stalls would stall the readers of the event log behind it (docs/architecture.md).
+        "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c timezone=UTC",
+        # Used by oms.lib.db only: Django's own cursors bind on the client and prepare nothing.
+        "prepare_threshold": 1,
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis: the database that REDIS_URL names is the queue's and ours, the next one the cache's
+
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": redis_urls.with_database(REDIS_URL, redis_urls.database(REDIS_URL) + 1),
+        "KEY_PREFIX": "oms",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2, "health_check_interval": 30},
+    }
+}
+
+# --- Celery: hints to hurry; the rows in the database are the work queue
+
+CELERY_BROKER_URL = redis_urls.celery_broker(REDIS_URL)
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # A task whose worker vanished comes back after this many seconds; the sweep is there long before.
+    "visibility_timeout": 300,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "health_check_interval": 30,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A hint that cannot be sent is not worth a request's time: the sweep finds the row.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_TASK_SOFT_TIME_LIMIT = 90
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_DEFAULT_QUEUE = "default"
+QUEUES = ("orders", "market", "compliance", "default")
+# The first pattern that matches wins; submissions and amendments never wait behind polls.
+CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {
+    "orders.tasks.hint_polls": {"queue": "market"},
+    "orders.tasks.poll_*": {"queue": "market"},
+    "orders.tasks.refresh_*": {"queue": "market"},
+    "orders.tasks.reconcile_*": {"queue": "market"},
+    "orders.tasks.*": {"queue": "orders"},
+    "ledger.tasks.*": {"queue": "default"},
+    "compliance.tasks.*": {"queue": "compliance"},
+}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+
+# --- time, language
+
+LANGUAGE_CODE = "en-in"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+EXCHANGE_TIME_ZONE = "Asia/Kolkata"
+
+# --- API
+
+REST_FRAMEWORK: dict[str, object] = {}
+SIMPLE_JWT = {"ACCESS_TOKEN_LIFETIME": timedelta(hours=8), "REFRESH_TOKEN_LIFETIME": timedelta(days=1)}
+
+# --- logs
+
+LOGGING = logs.configure(
+    log_format=env.str("OMS_LOG_FORMAT", default="json"), level=env.str("OMS_LOG_LEVEL", default="INFO").upper()
+)
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+# Orders and events already record who did what from where; a line per good request costs more than it tells.
+DJANGO_STRUCTLOG_STATUS_DEFAULT_LOG_LEVEL = 10
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = 20
+DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = 10
+DJANGO_STRUCTLOG_CELERY_TASK_FAILURE_LOG_LEVEL = 40
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False

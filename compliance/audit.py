@@ -1,0 +1,94 @@
+"""The one writer of the event log.
+
+`record` appends facts to the chains of orders or accounts, in the caller's transaction, with the
+caller holding the subject's row lock; it moves the subject's chain head in memory and the caller
+saves that head with whatever else changed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from compliance.canonical import canonical_bytes, chain_hash
+from compliance.models import EventType, OrderEvent
+from oms.lib.actors import Actor
+from oms.lib.clock import ist_date
+from oms.lib.db import insert_rows, require_transaction
+
+__all__ = ["Chained", "EventDraft", "EventType", "record"]
+
+FORMAT_VERSION = 1
+COLUMNS = (
+    "trade_date", "order_id", "account_id", "seq", "event_type", "actor_type", "actor_id", "session_id",
+    "api_key_id", "source_ip", "channel", "recorded_at", "broker_time", "c14n", "prev_hash", "hash", "xid",
+)  # fmt: skip
+
+
+class Chained(Protocol):
+    """A row that heads a chain of events: an order, or an account for what concerns no order."""
+
+    event_seq: int
+    event_hash: bytes
+
+    @property
+    def chain(self) -> tuple[UUID | None, int]:
+        """(order id or None, account id)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EventDraft:
+    """A fact about to be recorded. `data` holds everything that a report will need of it.
+
+    `broker_time` is the broker's or exchange's own timestamp, as given: kept, never trusted for order.
+    """
+
+    subject: Chained
+    type: EventType
+    data: dict[str, Any] = field(default_factory=dict)
+    actor: Actor | None = None
+    broker_time: str = ""
+
+
+def record(drafts: Iterable[EventDraft], *, actor: Actor, at: datetime) -> None:
+    """Append `drafts` in order, all as of `at`, by `actor` unless a draft names its own.
+
+    Raises IntegrityError when the month's partition is missing or the subject was not locked.
+    """
+    require_transaction()
+    insert_rows(OrderEvent, COLUMNS, [_chained(draft, draft.actor or actor, at) for draft in drafts])
+
+
+def _chained(draft: EventDraft, actor: Actor, at: datetime) -> OrderEvent:
+    subject = draft.subject
+    order_id, account_id = subject.chain
+    seq = subject.event_seq + 1
+    prev_hash = bytes(subject.event_hash)
+    trade_date = ist_date(at)
+    c14n = canonical_bytes(
+        {
+            "v": FORMAT_VERSION,
+            "order_id": order_id,
+            "account_id": str(account_id),
+            "seq": seq,
+            "type": draft.type,
+            "recorded_at": at,
+            "trade_date": trade_date,
+            "broker_time": draft.broker_time,
+            "actor": {
+                "type": actor.type, "id": actor.id, "channel": actor.channel, "session_id": actor.session_id,
+                "api_key_id": actor.api_key_id, "source_ip": actor.source_ip,
+            },
+            "data": draft.data,
+        }
+    )  # fmt: skip
+    digest = chain_hash(prev_hash, c14n)
+    subject.event_seq, subject.event_hash = seq, digest
+    return OrderEvent(
+        trade_date=trade_date, order_id=order_id, account_id=account_id, seq=seq, event_type=draft.type,
+        actor_type=actor.type, actor_id=actor.id, session_id=actor.session_id, api_key_id=actor.api_key_id,
+        source_ip=actor.source_ip, channel=actor.channel, recorded_at=at, broker_time=draft.broker_time,
+        c14n=c14n, prev_hash=prev_hash, hash=digest, xid=0,
+    )  # fmt: skip

@@ -1,0 +1,198 @@
+"""Plain values that travel between doors, services and brokers. Nothing here touches a database or a socket."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from django.db import models
+
+
+class Side(models.TextChoices):
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(models.TextChoices):
+    """The contract's names. STOP is the broker's SL-M, STOP_LIMIT its SL."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    STOP = "STOP"
+    STOP_LIMIT = "STOP_LIMIT"
+
+
+class TimeInForce(models.TextChoices):
+    DAY = "DAY"
+    IOC = "IOC"
+    TTL = "TTL"
+    GTC = "GTC"
+    FOK = "FOK"
+
+
+class Variety(models.TextChoices):
+    REGULAR = "regular"
+    AMO = "amo"
+    ICEBERG = "iceberg"
+
+
+PRICED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+#: Executes at what the market gives: the broker demands market protection (a percentage).
+UNPRICED = frozenset({OrderType.MARKET, OrderType.STOP})
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What a trader asks for, shape already checked, rules not yet.
+
+    Prices in rupees, quantities in units (not lots). `market_protection` is a percentage, or -1 for
+    the broker's automatic one. `client_order_id` is the trader's own reference, unique per account.
+    """
+
+    account: str
+    exchange: str
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    validity_minutes: int | None = None
+    product: str = "CNC"
+    variety: Variety = Variety.REGULAR
+    disclosed_quantity: Decimal = Decimal(0)
+    iceberg_legs: int | None = None
+    market_protection: Decimal | None = None
+    portfolio: str | None = None
+    client_order_id: str = ""
+    strategy_id: str = ""
+    algo_id: str = ""
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The part of an order that a modification can change."""
+
+    quantity: Decimal
+    price: Decimal | None
+    stop_price: Decimal | None
+    type: OrderType
+    time_in_force: TimeInForce
+    disclosed_quantity: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceInstruction:
+    """One order as the broker must be told it."""
+
+    tag: str
+    variety: Variety
+    exchange: str
+    symbol: str
+    side: Side
+    product: str
+    terms: Terms
+    validity_minutes: int | None = None
+    iceberg_legs: int | None = None
+    market_protection: Decimal | None = None
+    algo_id: str = ""
+
+
+class BrokerStatus(StrEnum):
+    """Every status that Kite documents, by what it means to us; an unknown one is treated as live."""
+
+    PENDING = "PENDING"
+    OVERLAY = "OVERLAY"
+    TRIGGER = "TRIGGER"
+    OPEN = "OPEN"
+    COMPLETE = "COMPLETE"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    LAPSED = "LAPSED"
+    UNHEARD_OF = "UNHEARD_OF"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSnapshot:
+    """One row of a broker's order book: what the broker says right now, which may be old or partial.
+
+    Only `filled_quantity` of its quantities is to be trusted, and its timestamps order nothing
+    (see docs/life-of-an-order.md). `terms` are the present terms; `raw` is the row as received.
+    """
+
+    broker_order_id: str
+    status: BrokerStatus
+    raw_status: str
+    tags: tuple[str, ...]
+    exchange: str
+    symbol: str
+    side: Side
+    product: str
+    variety: str
+    terms: Terms
+    filled_quantity: Decimal
+    average_price: Decimal
+    exchange_order_id: str = ""
+    message: str = ""
+    broker_time: str = ""
+    parent_order_id: str = ""
+    raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSnapshot:
+    """One trade as the broker reports it. `traded_at` is the exchange's time, or the broker's fill time."""
+
+    trade_id: str
+    broker_order_id: str
+    exchange: str
+    symbol: str
+    side: Side
+    product: str
+    quantity: Decimal
+    price: Decimal
+    traded_at: datetime
+    trade_date: date
+    exchange_order_id: str = ""
+    raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The broker has registered the call under its own order id. It says nothing of the exchange."""
+
+    broker_order_id: str
+    raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The broker has certainly not taken it. `code` is the broker's error type."""
+
+    code: str
+    message: str
+    raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """Nobody knows whether the broker has it: time-out, dropped connection, 5xx."""
+
+    message: str
+    raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The call certainly never left, or bounced before acceptance, and may be made again later."""
+
+    message: str
+    raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
+
+
+#: What became of one call to a broker.
+Outcome = Accepted | Refused | Unconfirmed | NotSent

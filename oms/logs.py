@@ -87,6 +87,8 @@ def configure(*, log_format: str, level: str) -> dict[str, Any]:
             "celery.app.trace": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
+            # Said once already, with the request's id, by django_structlog.
+            "django.request": {"level": "CRITICAL"},
         },
     }
 

@@ -46,7 +46,7 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     keep_fds: tuple[int, ...] = ()
 
-    def start(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    def start(self, output: int | IO[bytes] | None) -> subprocess.Popen[bytes]:
         """Start it as the leader of its own process group, so that a Ctrl-C reaches the supervisor only."""
         parent = os.getpid()
         return subprocess.Popen(
@@ -55,6 +55,7 @@ class Program:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            bufsize=0,
             process_group=0,
             pass_fds=self.keep_fds,
             user=self.account.uid if self.account else None,
@@ -78,7 +79,7 @@ class Service:
         self._stop_signal = signal.SIGTERM
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, output: int | IO[bytes]) -> None:
+    def start(self, output: int | IO[bytes] | None) -> None:
         program = self._program()
         self._stop_signal = program.stop_signal
         self.process = program.start(output)

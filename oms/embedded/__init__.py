@@ -16,7 +16,7 @@ from oms.embedded.postgres import Postgres
 from oms.embedded.valkey import Valkey
 from oms.processes import Service, StartError, wait_ready
 
-__all__ = ["Home", "Servers", "StartError", "servers"]
+__all__ = ["Home", "Servers", "StartError", "servers", "started"]
 
 START_SECONDS = 60.0  # crash recovery of a large write-ahead log takes its time
 STOP_SECONDS = 15.0
@@ -45,17 +45,23 @@ def servers(root: Path | str, *, durable: bool = True) -> Iterator[Servers]:
     server does not start.
     """
     home = Home(Path(root))
+    with home.locked() as lock, started(home, lock=lock, durable=durable) as running:
+        yield running
+
+
+@contextmanager
+def started(home: Home, *, lock: int, durable: bool = True) -> Iterator[Servers]:
+    """`servers` for who holds the home's lock already."""
+    running = Servers(home, os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", ""))
     with ExitStack() as stack:
-        lock = stack.enter_context(home.locked())
-        running = Servers(home, os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", ""))
         if not running.redis_url:
             valkey = stack.enter_context(Valkey.prepared(home, lock=lock))
-            stack.enter_context(_started(home, valkey.service))
+            stack.enter_context(_answering(home, valkey.service))
             running.services.append(valkey.service)
             running.redis_url = valkey.url
         if not running.database_url:
             postgres = stack.enter_context(Postgres.prepared(home, lock=lock, durable=durable))
-            stack.enter_context(_started(home, postgres.service))
+            stack.enter_context(_answering(home, postgres.service))
             running.services.append(postgres.service)
             postgres.create_database()
             running.database_url = postgres.url
@@ -63,7 +69,7 @@ def servers(root: Path | str, *, durable: bool = True) -> Iterator[Servers]:
 
 
 @contextmanager
-def _started(home: Home, service: Service) -> Iterator[None]:
+def _answering(home: Home, service: Service) -> Iterator[None]:
     try:
         with home.log(service.name).open("wb") as log:
             service.start(log)

@@ -18,6 +18,7 @@ from oms.processes import StartError
 MINIMUM_FREE_BYTES = 300 * 1024 * 1024  # a new database, its write-ahead log and a day's demo
 ORPHANS_SECONDS = 20.0  # how long servers whose supervisor was killed may take to shut down
 MARKER = "oms-home.json"
+NOT_OURS = {"lost+found"}  # of a file system mounted as the home
 
 
 class Home:
@@ -27,22 +28,20 @@ class Home:
         self.root = root.absolute()
         self.run = self.root / "run"
         self._marker = self.root / MARKER
+        self._lock = self.root / "lock"
 
     @contextmanager
     def locked(self) -> Iterator[int]:
         """Hold the home for this process; gives the lock's descriptor for children to keep open.
 
-        Raises StartError when another process holds it, when it is no home, or when the disk is full.
+        Raises StartError when another process holds it, when it is some other folder, or when the disk is full.
         """
         self._create()
-        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = self._take()
         try:
-            self._take(descriptor)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             yield descriptor
-            os.ftruncate(descriptor, 0)
         finally:
+            self._lock.unlink(missing_ok=True)
             os.close(descriptor)
 
     def log(self, name: str) -> Path:
@@ -52,21 +51,33 @@ class Home:
         lines = self.log(name).read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
-    def is_new(self) -> bool:
-        return not self._marker.exists()
-
     def remember(self, **facts: object) -> None:
-        """Write the marker that makes the folder a home, with what a later start needs to know."""
+        """Add to what a later start of this home needs to know."""
         draft = self._marker.with_suffix(".new")
-        draft.write_text(json.dumps(facts))
+        draft.write_text(json.dumps(self.facts() | facts))
         draft.replace(self._marker)
 
     def facts(self) -> dict[str, object]:
-        """What `remember` wrote; empty for a new home."""
-        if self.is_new():
+        """What `remember` was told; empty for a new home."""
+        if not self._marker.exists():
             return {}
         loaded: dict[str, object] = json.loads(self._marker.read_text())
         return loaded
+
+    def wipe(self) -> None:
+        """Delete all that the home holds; the caller holds its lock and keeps it."""
+        for entry in self.root.iterdir():
+            if entry.name in {self._lock.name, MARKER, *NOT_OURS}:
+                continue
+            if entry.is_symlink():  # PostgreSQL's data, where it had to live elsewhere
+                shutil.rmtree(entry.resolve(), ignore_errors=True)
+                entry.unlink()
+            elif entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        self._marker.write_text("{}")
+        self._create()
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free
@@ -86,6 +97,8 @@ class Home:
         try:
             if not self.root.exists():
                 self.root.mkdir(mode=mode, parents=True)
+            if not self._marker.exists():
+                self._claim()
                 self.root.chmod(mode)
             for folder in (self.run, self.root / "log"):
                 folder.mkdir(mode=0o700, exist_ok=True)
@@ -94,16 +107,29 @@ class Home:
             reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
             raise StartError(f"Cannot use {self.root} as home: {reason}") from None
 
-    def _take(self, descriptor: int) -> None:
+    def _claim(self) -> None:
+        """Make an empty folder a home; never move into, or later wipe, somebody's other folder."""
+        if any(entry.name not in NOT_OURS for entry in self.root.iterdir()):
+            raise StartError(f"{self.root} is not empty and is not the home of an OMS: choose another folder with --home")
+        self.require_room()
+        self._marker.write_text("{}")
+
+    def _take(self) -> int:
         deadline = time.monotonic() + ORPHANS_SECONDS
         while True:
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
+                if os.fstat(descriptor).st_nlink:  # else its last holder removed it while we opened it
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+                    return descriptor
+                holder = 0
             except BlockingIOError:
-                holder = os.pread(descriptor, 20, 0).decode() or "0"
+                holder = int(os.pread(descriptor, 20, 0) or 0)
+            os.close(descriptor)
             # A dead holder left servers that are still shutting down: they keep the lock until they end.
-            if _is_alive(int(holder)) or time.monotonic() > deadline:
+            if _is_alive(holder) or time.monotonic() > deadline:
                 raise StartError(
                     f"{self.root} is in use by process {holder}: stop it, or choose another folder with --home"
                 )
@@ -111,10 +137,12 @@ class Home:
 
 
 def _is_alive(pid: int) -> bool:
+    if not pid:
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return pid > 0
+        pass
+    return True

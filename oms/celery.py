@@ -9,6 +9,7 @@ apps, their routes and schedule in the settings.
 
 import os
 import signal
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -44,12 +45,10 @@ class Heartbeat(bootsteps.StartStopStep):
         self._beat()
         self._entry = worker.timer.call_repeatedly(HEARTBEAT_SECONDS, self._beat, priority=10)
 
-    def stop(self, worker: Any) -> None:
+    def stop(self, _worker: Any) -> None:
         self._entry.cancel()
-        try:
+        with suppress(redis.RedisError):  # it expires by itself
             client().delete(self._key)
-        except redis.RedisError:
-            pass  # it expires by itself
 
     def _beat(self) -> None:
         try:

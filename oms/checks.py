@@ -17,17 +17,21 @@ def check_secrets(**_options: Any) -> list[CheckMessage]:
     if settings.DEMO:
         return []
     secrets = vars(settings._wrapped)  # settings.SECRET_KEY itself raises when it is empty
-    hint = "Set it in the environment, or OMS_DEMO=1 to work on the demo."
     found: list[CheckMessage] = []
+
+    def refuse(number: int, sentence: str) -> None:
+        hint = "Set it in the environment, or OMS_DEMO=1 to work on the demo."
+        found.append(Error(sentence, hint=hint, id=f"oms.E{number:03}"))
+
     key, fernet_keys = secrets["SECRET_KEY"], secrets["FERNET_KEYS"]
     if key == settings.DEMO_SECRET_KEY:
-        found.append(Error("OMS_SECRET_KEY is the demo's key, which everybody knows.", hint=hint, id="oms.E001"))
+        refuse(1, "OMS_SECRET_KEY is the demo's key, which everybody knows.")
     elif len(key) < 40:
-        found.append(Error("OMS_SECRET_KEY is missing or shorter than 40 characters.", hint=hint, id="oms.E002"))
+        refuse(2, "OMS_SECRET_KEY is missing or shorter than 40 characters.")
     if not fernet_keys:
-        found.append(Error("OMS_FERNET_KEYS is missing: broker credentials could not be encrypted.", hint=hint, id="oms.E003"))
+        refuse(3, "OMS_FERNET_KEYS is missing: broker credentials could not be encrypted.")
     elif settings.DEMO_FERNET_KEY in fernet_keys:
-        found.append(Error("OMS_FERNET_KEYS contains the demo's key, which everybody knows.", hint=hint, id="oms.E004"))
+        refuse(4, "OMS_FERNET_KEYS contains the demo's key, which everybody knows.")
     return found
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -106,10 +107,9 @@ class Service:
     def kill_group(self) -> None:
         """End what a dead process left in its group: pool workers of a master that was killed."""
         if self.process:
-            try:
+            # The group may be empty; on some systems a group of zombies answers EPERM.
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass  # the group is empty; on some systems a group of zombies answers EPERM
 
 
 def die_with_parent(signal_number: signal.Signals, *, parent: int | None = None) -> None:

@@ -74,17 +74,18 @@ def roles(home: Home, addresses: Addresses, environ: Mapping[str, str], *, demo:
         return service(name, argv, lambda: _exists(environ["REDIS_URL"], key))
 
     granian = ["--interface", "wsgi", "--workers", environ.get("OMS_WEB_WORKERS", "2"), "--respawn-failed-workers"]
+    # A thread is a database connection: more of them than this would wait for each other there.
+    granian += ["--blocking-threads", environ.get("OMS_WEB_THREADS", "4")]
+    # A worker that is asked to stop while it still loads the application does not hear it.
+    granian += ["--workers-kill-timeout", "4"]
     granian += ["--host", "127.0.0.1", "--port", str(addresses.port), "--log-level", "warning", "--no-ws"]
     uvicorn = ["--host", "127.0.0.1", "--port", str(addresses.stream_port), "--log-level", "warning"]
     exchange = ["--home", str(home.root / "exchange"), "--port", str(addresses.exchange_port)]
     exchange += ["--postback-url", addresses.web + POSTBACK_PATH, "--redirect-url", addresses.web + CALLBACK_PATH]
     exchange += shlex.split(environ.get("OMS_PAPER_OPTIONS", ""))
+    paper = [python, "-m", "orders.brokers.paper", *exchange]
     return [
-        *(
-            [service("exchange", [python, "-m", "orders.brokers.paper", *exchange], lambda: _answers(addresses.exchange))]
-            if demo
-            else []
-        ),
+        *([service("exchange", paper, lambda: _answers(addresses.exchange))] if demo else []),
         service("web", [python, "-m", "granian", *granian, "oms.wsgi:application"], lambda: _live(addresses.web)),
         # Submissions and amendments have workers of their own: they never wait behind a poll or an export.
         worker("worker-orders", "orders"),

@@ -11,9 +11,12 @@ from collections import ChainMap
 from datetime import timedelta
 from pathlib import Path
 
+import django_stubs_ext
 import environ
 
 from oms import logs, redis_urls
+
+django_stubs_ext.monkeypatch()  # lets annotations say ModelAdmin[Order] and Field[str, str] at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -27,7 +30,7 @@ if RUNNING.exists():
 
 DEMO = env.bool("OMS_DEMO", default=False)
 DEBUG = env.bool("OMS_DEBUG", default=False)
-DEMO_SECRET_KEY = "demo-only-secret-key-that-checks-refuse-outside-the-demo"
+DEMO_SECRET_KEY = "demo-only-secret-key-that-checks-refuse-outside-the-demo"  # noqa: S105
 SECRET_KEY = env.str("OMS_SECRET_KEY", default=DEMO_SECRET_KEY if DEMO else "")
 DEMO_FERNET_KEY = "demo-only-fernet-key"
 # Newest first: the first encrypts, all decrypt, so a key is rotated by putting a new one in front.
@@ -177,10 +180,64 @@ USE_I18N = False
 USE_TZ = True
 EXCHANGE_TIME_ZONE = "Asia/Kolkata"
 
-# --- API
+# --- API (compliance/api, oms/lib/api): who is let in, how much, and how it is described
 
-REST_FRAMEWORK: dict[str, object] = {}
-SIMPLE_JWT = {"ACCESS_TOKEN_LIFETIME": timedelta(hours=8), "REFRESH_TOKEN_LIFETIME": timedelta(days=1)}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["compliance.api.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["oms.lib.api.views.ExactJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["oms.lib.api.views.ExactJSONRenderer", "oms.lib.api.views.ProblemRenderer"],
+    "DEFAULT_THROTTLE_CLASSES": ["oms.lib.api.rates.PrincipalRate"],
+    "DEFAULT_SCHEMA_CLASS": "oms.lib.api.schema.ProblemSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "oms.lib.api.problems.handle",
+    "URL_FORMAT_OVERRIDE": None,
+}
+# Refresh tokens are not rotated: the refresh token is the login, its end is the end of the trading day,
+# and logging out ends it with every access token that it gave.
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.int("OMS_ACCESS_TOKEN_MINUTES", default=30)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(hours=12),
+    "CHECK_REVOKE_TOKEN": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Order management system",
+    "VERSION": "1.0.0",
+    "DESCRIPTION": "Orders, capital and their proof for Indian markets. Money and quantities are JSON numbers with"
+    " exact decimal text (strings are accepted on input); an optional member that is absent is not set; errors are"
+    " RFC 9457 problem documents that list every wrong field.",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_PUBLIC": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+# Requests and seconds per user (or per address before login); a quota of 0 switches a policy off.
+API_RATE_LIMITS = {
+    "default": (env.int("OMS_API_RATE_PER_MINUTE", default=6000), 60),
+    "login": (env.int("OMS_LOGIN_RATE_PER_MINUTE", default=30), 60),
+}
+TRUSTED_PROXIES = env.int("OMS_TRUSTED_PROXIES", default=0)
+METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
+INSTALLED_APPS += ["axes", "rest_framework_simplejwt.token_blacklist"]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+MIDDLEWARE = ["oms.metrics.MeasureRequests", *MIDDLEWARE, "axes.middleware.AxesMiddleware"]
+# By name and address together: a stranger cannot lock somebody else out, nor guess on and on.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "oms.lib.api.client.client_ip"
+AXES_LOCKOUT_CALLABLE = "compliance.api.lockout.locked_out"
+AXES_VERBOSE = False
+# --- end of the API block
 
 # --- logs
 

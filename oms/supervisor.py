@@ -163,6 +163,8 @@ class Supervisor:
             for key, _ in self._outputs.select(timeout=0.1):
                 self._pass_on(key.data)
         for child in self._own:
+            if child.service.process and child.service.exit_code() is None:
+                self._terminal.say(f"{child.service.name} does not stop and is killed")
             child.service.wait_stopped(deadline=time.monotonic())
             self._close_output(child)
         self._outputs.close()

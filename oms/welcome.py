@@ -29,7 +29,7 @@ def text(home: Home, addresses: Addresses, *, demo: bool) -> str:
             "  A first order",
             f"    TOKEN=$(curl -s {web}/api/v1/auth/token -H 'Content-Type: application/json' \\",
             """      -d '{"username":"trader","password":"trader-demo"}' | sed 's/.*"access":"\\([^"]*\\)".*/\\1/')""",
-            f"    curl -s {web}/api/v1/orders -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\",
-            f"      -d '{FIRST_ORDER}'",
+            f"    curl -s {web}/api/v1/orders -H 'Content-Type: application/json' \\",
+            f"      -H \"Authorization: Bearer $TOKEN\" -d '{FIRST_ORDER}'",
         ]
     return "\n".join(lines)

@@ -110,7 +110,7 @@ class Home:
     def _claim(self) -> None:
         """Make an empty folder a home; never move into, or later wipe, somebody's other folder."""
         if any(entry.name not in NOT_OURS for entry in self.root.iterdir()):
-            raise StartError(f"{self.root} is not empty and is not the home of an OMS: choose another folder with --home")
+            raise StartError(f"{self.root} is neither empty nor the home of an OMS: choose another folder with --home")
         self.require_room()
         self._marker.write_text("{}")
 

@@ -45,7 +45,7 @@ NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": 
 class Postgres:
     """One cluster in one home; `service` runs it, `url` reaches it."""
 
-    def __init__(self, home: Home, binaries: Path, account: Account | None, base: Path, sockets: Path) -> None:
+    def __init__(self, binaries: Path, account: Account | None, base: Path, sockets: Path) -> None:
         self.service = Service("postgres", self._program, self._is_ready)
         self.url = f"postgresql://{USER}@/{DATABASE}?host={quote(str(sockets), safe='')}"
         self._binaries = binaries
@@ -66,7 +66,7 @@ class Postgres:
         base = _base(home, account)
         binaries = _readable(_find_binaries(), account, base)
         with socket_folder(base / "run", SOCKET, account=account) as sockets:
-            postgres = cls(home, binaries, account, base, sockets)
+            postgres = cls(binaries, account, base, sockets)
             postgres._lock = lock
             if not durable:
                 postgres._settings |= NOT_DURABLE

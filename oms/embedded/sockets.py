@@ -21,7 +21,7 @@ def socket_folder(folder: Path, socket_name: str, *, account: Account | None = N
     """
     short = len(os.fsencode(folder / socket_name)) > LONGEST_SOCKET_PATH
     if short:
-        folder = Path(f"/tmp/oms-{sha256(os.fsencode(folder)).hexdigest()[:16]}")
+        folder = Path(f"/tmp/oms-{sha256(os.fsencode(folder)).hexdigest()[:16]}")  # noqa: S108  checked below
     folder.mkdir(mode=0o700, exist_ok=True)
     owner = account.uid if account else os.geteuid()
     if folder.is_symlink() or folder.stat().st_uid not in (owner, os.geteuid()):

@@ -117,7 +117,8 @@ def require_mode(home: Home, *, demo: bool) -> None:
     if not demo:
         missing = [name for name in ("OMS_SECRET_KEY", "OMS_FERNET_KEYS") if not os.environ.get(name)]
         if missing:
-            raise StartError(f"Without the demo {' and '.join(missing)} must be set in the environment, to secrets of your own")
+            names = " and ".join(missing)
+            raise StartError(f"Without the demo, {names} must be set in the environment, to secrets of your own")
     home.remember(demo=demo)
 
 
@@ -131,7 +132,8 @@ def reset(home: Home) -> None:
     if home.facts().get("demo") is False:
         if not sys.stdin.isatty():
             raise StartError(f"{home.root} is not a demo: --reset asks before it deletes it, at a terminal")
-        if input(f"All orders and their audit trail in {home.root} go. Type the folder's name to delete them: ") != home.root.name:
+        question = f"This deletes all orders in {home.root} and their audit trail. Type the folder's name to do it: "
+        if input(question) != home.root.name:
             raise StartError("Nothing was deleted")
     home.wipe()
 

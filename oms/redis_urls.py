@@ -3,7 +3,7 @@
 `redis://…/N`, `rediss://…/N` and `unix:///path?db=N` go in. Connections belong to `oms/lib/redis.py`.
 """
 
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 
 def database(url: str) -> int:
@@ -16,13 +16,14 @@ def database(url: str) -> int:
 def with_database(url: str, number: int) -> str:
     """The same server, another database."""
     parts = urlsplit(url)
-    query = {name: value for name, value in parse_qsl(parts.query) if name != "db"}
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name != "db"]
     path = parts.path
     if parts.scheme == "unix":
-        query["db"] = str(number)
+        query.append(("db", str(number)))
     else:
         path = f"/{number}"
-    return urlunsplit(parts._replace(path=path, query=urlencode(query)))
+    # Not urlunsplit, which loses the empty host of unix:///path.
+    return f"{parts.scheme}://{parts.netloc}{path}" + (f"?{urlencode(query)}" if query else "")
 
 
 def celery_broker(url: str) -> str:

@@ -1,0 +1,122 @@
+"""Orders and trades: place, modify, cancel, the book, histories.
+
+Belongs here: Kite's routes and answers. Rules and effects are in `exchange`.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import Route
+
+from .. import wire
+from ..checks import MAX_SLICES
+from ..errors import InputError, KiteError, OrderError
+from ..requests import OrderRequest, read_modification, read_order, read_variety
+from ..services import Services
+from ..session import Session
+from .endpoint import kite
+
+NOT_FOUND = "Couldn't find that `order_id`."
+
+
+async def place(services: Services, session: Session, request: Request) -> dict[str, Any]:
+    """POST /orders/{variety}. A request refused for its content counts against the limits too."""
+    form = await wire.read_form(request)
+    day = services.exchange.clock.today().isoformat()
+    services.limits.count_order(session.user_id, day)
+    order = read_order(request.path_params["variety"], form)
+    if order.variety == "iceberg":
+        services.limits.add_to_day(session.user_id, max(0, order.iceberg_legs - 1))
+    freeze = _freeze_quantity(services, order)
+    if order.autoslice and order.quantity > freeze:
+        return _slice(services, session, order, freeze)
+    return {"order_id": services.exchange.place(session, order)}
+
+
+def _freeze_quantity(services: Services, order: OrderRequest) -> int:
+    """The most one slice may hold, in whole lots."""
+    instrument = services.market.catalogue.by_key.get(f"{order.exchange}:{order.tradingsymbol}")
+    if instrument is None:
+        return order.quantity
+    lot = max(1, instrument.lot_size)
+    return max(lot, instrument.freeze_quantity // lot * lot)
+
+
+def _slice(services: Services, session: Session, order: OrderRequest, freeze: int) -> dict[str, Any]:
+    """Children of at most the freeze quantity; one that is refused does not stop the others."""
+    slices = -(-order.quantity // freeze)
+    if slices > MAX_SLICES:
+        raise InputError(f"Autoslice makes at most {MAX_SLICES} orders; {slices} would be needed.")
+    services.limits.add_to_day(session.user_id, slices - 1)
+    parent = services.exchange.identifiers.order_id()
+    children: list[dict[str, Any]] = []
+    for number in range(slices):
+        part = replace(order, quantity=min(freeze, order.quantity - number * freeze))
+        try:
+            tags = ("autoslice", f"autoslice:{parent}")
+            children.append({"order_id": services.exchange.place(session, part, tags)})
+        except KiteError as error:
+            children.append(
+                {"error": {"code": error.code, "error_type": error.error_type, "message": error.message, "data": None}}
+            )
+    return {"order_id": parent, "children": children}
+
+
+async def modify(services: Services, session: Session, request: Request) -> dict[str, str]:
+    """PUT /orders/{variety}/{order_id}."""
+    change = read_modification(await wire.read_form(request))
+    order_id = request.path_params["order_id"]
+    services.exchange.max_modifications = services.limits.modifications
+    services.exchange.modify(session, read_variety(request.path_params["variety"]), order_id, change)
+    return {"order_id": order_id}
+
+
+async def cancel(services: Services, session: Session, request: Request) -> dict[str, str]:
+    """DELETE /orders/{variety}/{order_id}."""
+    order_id = request.path_params["order_id"]
+    services.exchange.cancel(session, read_variety(request.path_params["variety"]), order_id)
+    return {"order_id": order_id}
+
+
+async def book(services: Services, session: Session, request: Request) -> bytes:
+    """GET /orders: the day's orders, oldest first; an old picture while a fault says so."""
+    return services.stale.rows(session.user_id) or services.book.rows(session.user_id)
+
+
+async def history(services: Services, session: Session, request: Request) -> bytes:
+    """GET /orders/{order_id}: all its statuses, oldest first."""
+    return _array(services.store.history(_own(services, session, request)))
+
+
+async def order_trades(services: Services, session: Session, request: Request) -> bytes:
+    """GET /orders/{order_id}/trades."""
+    return _array(services.store.order_trades(_own(services, session, request)))
+
+
+async def trades(services: Services, session: Session, request: Request) -> bytes:
+    """GET /trades: the day's trades, oldest first."""
+    day = services.exchange.clock.today().isoformat()
+    return _array(services.store.trades(session.user_id, day))
+
+
+def _own(services: Services, session: Session, request: Request) -> str:
+    order_id: str = request.path_params["order_id"]
+    if services.store.owner(order_id) != session.user_id:
+        raise OrderError(NOT_FOUND)
+    return order_id
+
+
+def _array(rows: list[bytes]) -> bytes:
+    return b"[" + b",".join(rows) + b"]"
+
+
+ROUTES = [
+    Route("/orders", kite(book), methods=["GET"]),
+    Route("/orders/{order_id}", kite(history), methods=["GET"]),
+    Route("/orders/{order_id}/trades", kite(order_trades), methods=["GET"]),
+    Route("/orders/{variety}", kite(place, "own"), methods=["POST"]),
+    Route("/orders/{variety}/{order_id}", kite(modify), methods=["PUT"]),
+    Route("/orders/{variety}/{order_id}", kite(cancel), methods=["DELETE"]),
+    Route("/trades", kite(trades), methods=["GET"]),
+]

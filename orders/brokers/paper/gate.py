@@ -1,0 +1,113 @@
+"""The door every Kite request goes through, where requests go wrong on purpose.
+
+Belongs here: which class a route is of, and the faults that spoil a request or its answer.
+"""
+
+import asyncio
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from . import wire
+from .errors import KiteError, NetworkError
+from .faults import REQUEST_KINDS, Fault, Faults
+from .limits import TOO_MANY
+from .session import Sessions
+
+TIMED_OUT = "Order request timed out. Please check the order book and confirm before placing again."
+PAGE = b"""<html>\r\n<head><title>CODE Bad Gateway</title></head>\r\n<body>\r\n<center>
+<h1>CODE Bad Gateway</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"""
+WRITES = {"POST": "place", "PUT": "modify", "DELETE": "cancel"}
+FIRST_SEGMENT = {
+    "trades": "trades",
+    "portfolio": "portfolio",
+    "quote": "quotes",
+    "instruments": "instruments",
+    "margins": "calculators",
+    "charges": "calculators",
+    "session": "session",
+    "connect": "session",
+}
+
+
+def classify(method: str, path: str) -> str:
+    """The class of a route, as faults name it."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "orders":
+        if method in WRITES:
+            return WRITES[method]
+        if len(parts) == 1:
+            return "book"
+        return "trades" if parts[-1] == "trades" else "order"
+    if parts[:2] == ["user", "margins"]:
+        return "funds"
+    return FIRST_SEGMENT.get(parts[0], "other")
+
+
+class Gate:
+    """ASGI middleware around the Kite routes; control routes and sockets pass untouched."""
+
+    def __init__(self, app: ASGIApp, faults: Faults, sessions: Sessions) -> None:
+        self._app, self._faults, self._sessions = app, faults, sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or spoil it."""
+        if scope["type"] != "http" or scope["path"].startswith("/control"):
+            await self._app(scope, receive, send)
+            return
+        struck = self._faults.draw(REQUEST_KINDS, classify(scope["method"], scope["path"]))
+        spoiler = None
+        for fault in struck:
+            if fault.kind == "delay":
+                await asyncio.sleep(fault.seconds)
+            elif fault.kind == "token_expiry":
+                self._expire(scope)
+            else:
+                spoiler = spoiler or fault
+        if spoiler is None:
+            await self._app(scope, receive, send)
+        else:
+            await self._spoil(spoiler, scope, receive, send)
+
+    async def _spoil(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        if fault.taken or fault.kind in ("accept_and_drop", "timed_out"):
+            await self._app(scope, receive, _swallow)
+        if fault.kind in ("drop", "accept_and_drop"):
+            await _hang_up(scope, receive)
+            return
+        if fault.kind == "html_error":
+            answer = Response(PAGE.replace(b"CODE", str(fault.status).encode()), fault.status, media_type="text/html")
+        else:
+            answer = wire.failure(_error(fault))
+        await answer(scope, receive, send)
+
+    def _expire(self, scope: Scope) -> None:
+        headers = dict(scope["headers"])
+        try:
+            session = self._sessions.authenticate(headers.get(b"authorization", b"").decode())
+        except KiteError:
+            return
+        self._sessions.end(session.access_token)
+
+
+def _error(fault: Fault) -> KiteError:
+    if fault.kind == "http_429":
+        return NetworkError(TOO_MANY, 429)
+    if fault.kind == "timed_out":
+        return NetworkError(TIMED_OUT, 504)
+    if fault.status in (503, 504):
+        return NetworkError("Gateway timed out.", fault.status)
+    return KiteError("Something unexpected happened.", fault.status)
+
+
+async def _swallow(message: Message) -> None:
+    """The answer nobody gets."""
+
+
+async def _hang_up(scope: Scope, receive: Receive) -> None:
+    """Close the connection without a byte of an answer."""
+    transport: Any = scope["state"]["transport"]
+    transport.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -92,7 +92,10 @@ class Postgres:
     def _ensure_cluster(self, *, durable: bool) -> None:
         version = _major_version(self._binaries)
         if self._data.exists():
-            stored = int((self._data / "PG_VERSION").read_text())
+            try:
+                stored = int((self._data / "PG_VERSION").read_text())
+            except (FileNotFoundError, ValueError):
+                raise StartError(f"{self._data} is damaged: restore it from a backup, or start with --reset") from None
             if stored != version:
                 raise StartError(
                     f"{self._data} was written by PostgreSQL {stored} and the binaries are {version}:"

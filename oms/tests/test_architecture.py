@@ -1,0 +1,74 @@
+"""What keeps the code the shape that docs/architecture.md says: who imports whom, sizes, names, docstrings."""
+
+import ast
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+
+PACKAGES = ("oms", "compliance", "ledger", "orders")
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 60
+MEDIAN_MODULE = 90
+EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
+
+
+def sources(*, tests: bool = False) -> list[Path]:
+    """The project's own modules, without migrations; test modules only when asked for."""
+    found = [path for package in PACKAGES for path in (settings.BASE_DIR / package).rglob("*.py")]
+    return [path for path in found if "migrations" not in path.parts and (tests or "tests" not in path.parts)]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(settings.BASE_DIR))
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno
+            yield f"{name(path)}:{node.lineno} {node.name}", node.end_lineno - node.lineno + 1
+
+
+def test_import_contracts_hold() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_modules_and_functions_stay_small() -> None:
+    lines = {name(path): path.read_text().count("\n") for path in sources()}
+    assert [f"{module}: {count} lines" for module, count in lines.items() if count > LONGEST_MODULE] == []
+    assert statistics.median(count for count in lines.values() if count) <= MEDIAN_MODULE
+    long = [
+        f"{where}: {count} lines" for path in sources() for where, count in functions(path) if count > LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+def test_no_module_is_named_after_nothing() -> None:
+    assert [name(path) for path in sources(tests=True) if {path.stem, *path.parts} & EMPTY_NAMES] == []
+
+
+def test_every_module_says_what_belongs_in_it() -> None:
+    silent = []
+    for path in sources(tests=True):
+        text = path.read_text()
+        if text.strip() and not ast.get_docstring(ast.parse(text)):
+            silent.append(name(path))
+    assert silent == []
+
+
+@pytest.mark.django_db
+def test_the_migrations_are_those_of_the_models() -> None:
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)

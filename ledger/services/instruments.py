@@ -1,0 +1,169 @@
+"""Instruments kept like the broker's dump and quotes say they are: contracts, bands, last closes.
+
+What a broker cannot tell (freeze quantities) is left alone. Prices go to `ledger.prices`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Protocol
+
+from django.db import transaction
+
+from ledger import prices
+from ledger.models import Instrument
+from oms.lib.db import update_rows
+
+BATCH = 2000
+INDEX_SEGMENT = "INDICES"
+DUMPED = (
+    "name", "type", "segment", "token", "tick_size", "lot_size", "strike", "expiry", "is_tradable", "updated_at",
+)  # fmt: skip
+QUOTED = ("lower_circuit", "upper_circuit", "previous_close", "updated_at")
+
+
+class DumpedInstrument(Protocol):
+    """One line of a broker's dump (`orders.brokers.base.InstrumentRow`)."""
+
+    @property
+    def token(self) -> int: ...
+    @property
+    def exchange(self) -> str: ...
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def segment(self) -> str: ...
+    @property
+    def tick_size(self) -> Decimal: ...
+    @property
+    def lot_size(self) -> int: ...
+    @property
+    def strike(self) -> Decimal | None: ...
+    @property
+    def expiry(self) -> date | None: ...
+
+
+class QuotedInstrument(Protocol):
+    """One quote (`orders.brokers.base.Quote`)."""
+
+    @property
+    def exchange(self) -> str: ...
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def last_price(self) -> Decimal: ...
+    @property
+    def lower_circuit(self) -> Decimal | None: ...
+    @property
+    def upper_circuit(self) -> Decimal | None: ...
+    @property
+    def previous_close(self) -> Decimal | None: ...
+    @property
+    def at(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """How many instruments were seen, and how many are no longer listed."""
+
+    listed: int
+    retired: int
+
+
+@transaction.atomic(durable=True)
+def sync_instruments(rows: Sequence[DumpedInstrument], *, at: datetime) -> SyncResult:
+    """Make the instruments of every exchange that occurs in `rows` what the dump says.
+
+    Those missing from the dump (expired, delisted) stay, since orders refer to them, but are no longer
+    tradable. Raises nothing for an empty dump: it retires nothing either.
+    """
+    fresh = [_instrument(row, at) for row in rows]
+    Instrument.objects.bulk_create(
+        fresh, batch_size=BATCH, update_conflicts=True, unique_fields=["exchange", "symbol"], update_fields=DUMPED
+    )
+    exchanges = {row.exchange for row in rows}
+    gone = Instrument.objects.filter(exchange__in=exchanges, is_tradable=True, updated_at__lt=at)
+    listed = {(row.exchange, row.symbol) for row in rows}
+    retired = [pk for pk, *name in gone.values_list("pk", "exchange", "symbol") if tuple(name) not in listed]
+    Instrument.objects.filter(pk__in=retired).update(is_tradable=False, updated_at=at)
+    return SyncResult(listed=len(fresh), retired=len(retired))
+
+
+def _instrument(row: DumpedInstrument, at: datetime) -> Instrument:
+    is_index = row.segment == INDEX_SEGMENT
+    fields: dict[str, object] = {}
+    # The dump gives zero steps to what cannot be traded; the columns want something positive.
+    if row.tick_size > 0:
+        fields["tick_size"] = row.tick_size
+    return Instrument(
+        exchange=row.exchange,
+        symbol=row.symbol,
+        name=row.name[:120],
+        type=Instrument.Type.INDEX if is_index else row.type,
+        segment=row.segment,
+        token=row.token,
+        lot_size=max(row.lot_size, 1),
+        strike=row.strike,
+        expiry=row.expiry,
+        is_tradable=not is_index and row.tick_size > 0 and row.lot_size > 0,
+        updated_at=at,
+        **fields,
+    )
+
+
+def apply_quotes(quotes: Iterable[QuotedInstrument], *, at: datetime) -> int:
+    """Take over price bands and last closes where they changed, and all last prices. Returns how many changed.
+
+    Quotes of instruments that we do not have are passed over: the next dump brings them.
+    """
+    by_name = {(quote.exchange, quote.symbol): quote for quote in quotes}
+    known = _named(by_name)
+    changed = [instrument for instrument in known if _take_over(instrument, by_name[_name(instrument)], at)]
+    if changed:
+        with transaction.atomic():
+            update_rows(Instrument, QUOTED, sorted(changed, key=lambda instrument: instrument.pk))
+    prices.set_prices(
+        {
+            instrument.pk: (quote.last_price, quote.at or at)
+            for instrument in known
+            if (quote := by_name[_name(instrument)]).last_price > 0
+        }
+    )
+    return len(changed)
+
+
+def _take_over(instrument: Instrument, quote: QuotedInstrument, at: datetime) -> bool:
+    said = (quote.lower_circuit, quote.upper_circuit, quote.previous_close)
+    if said == (instrument.lower_circuit, instrument.upper_circuit, instrument.previous_close):
+        return False
+    instrument.lower_circuit, instrument.upper_circuit, instrument.previous_close = said
+    instrument.updated_at = at
+    return True
+
+
+def list_quotable(first: Iterable[int] = (), *, limit: int = 500) -> list[tuple[str, str]]:
+    """(exchange, symbol) of up to `limit` instruments to ask quotes for: those with the ids `first`, then others.
+
+    `first` are the instruments that somebody has an order or a position in.
+    """
+    wanted = list(first)
+    columns = ("exchange", "symbol")
+    names = list(Instrument.objects.filter(pk__in=wanted).order_by("pk").values_list(*columns)[:limit])
+    others = Instrument.objects.filter(is_tradable=True).exclude(pk__in=wanted)
+    return names + list(others.order_by("pk").values_list(*columns)[: limit - len(names)])
+
+
+def _named(names: Iterable[tuple[str, str]]) -> list[Instrument]:
+    wanted = set(names)
+    symbols = {symbol for _, symbol in wanted}
+    found = Instrument.objects.filter(symbol__in=symbols).only("exchange", "symbol", *QUOTED)
+    return [instrument for instrument in found if _name(instrument) in wanted]
+
+
+def _name(instrument: Instrument) -> tuple[str, str]:
+    return instrument.exchange, instrument.symbol

@@ -1,0 +1,130 @@
+"""Opening, keeping and closing broker sessions: where the services meet the broker itself.
+
+Doors and tasks call this; what it leaves in the database is `orders.services.broker_sessions`'s. The demo
+logs itself in at the paper exchange, through the same routes that a browser takes; nothing ever does so
+at a real broker, where a person must.
+"""
+
+from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import redis
+import structlog
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+
+from oms.lib.actors import SYSTEM, Actor
+from oms.lib.errors import Conflict, DomainError, Forbidden, NotFound, Unavailable
+from oms.lib.redis import client
+from orders.brokers.base import BrokerError, DefiniteRefusal, Session
+from orders.brokers.registry import broker_for
+from orders.models import BrokerAccount
+from orders.services import broker_sessions
+
+PAGE_SECONDS = 5.0
+#: Long enough for one automatic login; another process need not begin a second meanwhile.
+AUTO_LOGIN_SECONDS = 15
+
+logger = structlog.get_logger(__name__)
+
+
+def begin_login(broker_account_id: int, *, user: AbstractBaseUser, actor: Actor, reason: str) -> str:
+    """The address of the broker's login page for this person. Raises as `broker_sessions.start_login`."""
+    state = broker_sessions.start_login(broker_account_id, user=user, actor=actor, reason=reason)
+    return broker_for(_account(broker_account_id)).login_url(state=state)
+
+
+def complete_login(state: str, request_token: str, *, actor: Actor, at: datetime) -> BrokerAccount:
+    """Exchange what the broker's page handed back for a session.
+
+    Raises as `broker_sessions.redeem_login` and `record_login`, Conflict when the broker refuses the token,
+    Unavailable when it does not answer.
+    """
+    login = broker_sessions.redeem_login(state, actor=actor)
+    return _open(_account(login.broker_account_id), request_token, actor=actor, at=at, reason=login.reason)
+
+
+def log_out(broker_account_id: int, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
+    """Close the session here and, as well as it goes, at the broker. Raises as `broker_sessions.close_session`."""
+    before = _account(broker_account_id)
+    closed = broker_sessions.close_session(broker_account_id, actor=actor, at=at, reason=reason)
+    try:
+        broker_for(before).close_session()
+    except BrokerError as error:
+        # The token is forgotten here and dies at the broker by itself.
+        logger.warning("broker_logout_failed", broker_account=before.name, reason=error.message)
+    return closed
+
+
+def keep_sessions(*, at: datetime) -> None:
+    """End sessions whose day is over and, in the demo, log in at the paper exchange again. For a periodic task."""
+    broker_sessions.expire_due_sessions(at=at)
+    if not settings.DEMO:
+        return
+    waiting = BrokerAccount.objects.filter(kind=BrokerAccount.Kind.PAPER)
+    for account in waiting.exclude(session_state=BrokerAccount.SessionState.OPEN).order_by("pk"):
+        if account.session_state == BrokerAccount.SessionState.CLOSED and account.session_opened_at is not None:
+            continue  # somebody closed it on purpose
+        try:
+            auto_login(account.pk, at=at)
+        except DomainError as error:
+            logger.warning("auto_login_failed", broker_account=account.name, reason=error.detail)
+
+
+def auto_login(broker_account_id: int, *, at: datetime) -> BrokerAccount:
+    """Log in at the paper exchange without a person, in the demo only; one process at a time.
+
+    Raises Forbidden anywhere else, Conflict when the exchange refuses or another process is at it,
+    Unavailable when the exchange does not answer.
+    """
+    account = _account(broker_account_id)
+    if not settings.DEMO or account.kind != BrokerAccount.Kind.PAPER:
+        raise Forbidden("Only the demo logs in by itself, and only at the paper exchange.")
+    try:
+        mine = client().set(f"broker-login:auto:{account.pk}", 1, nx=True, ex=AUTO_LOGIN_SECONDS)
+        if not mine:
+            raise Conflict("Another process is logging in.")
+        try:
+            token = _request_token(broker_for(account).login_url(state="auto"))
+            return _open(account, token, actor=SYSTEM, at=at, reason="Automatic login of the demo")
+        finally:
+            client().delete(f"broker-login:auto:{account.pk}")
+    except redis.RedisError:
+        raise Unavailable("Redis is away: nobody can tell whether another process is logging in.") from None
+
+
+def _request_token(login_url: str) -> str:
+    """What the exchange's login page puts into the address that it redirects to."""
+    try:
+        answer = httpx.get(login_url, timeout=PAGE_SECONDS, trust_env=False)
+    except httpx.HTTPError as error:
+        raise Unavailable(f"The exchange's login page does not answer: {type(error).__name__}") from None
+    location = answer.headers.get("location", "")
+    tokens = parse_qs(urlsplit(location).query).get("request_token")
+    if not tokens:
+        raise Conflict("The exchange's login page did not log in by itself.")
+    return tokens[0]
+
+
+def _open(account: BrokerAccount, request_token: str, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
+    session = _exchange(account, request_token)
+    return broker_sessions.record_login(
+        account.pk, client_id=session.user_id, access_token=session.access_token, actor=actor, at=at, reason=reason
+    )
+
+
+def _exchange(account: BrokerAccount, request_token: str) -> Session:
+    try:
+        return broker_for(account).open_session(request_token)
+    except DefiniteRefusal as error:
+        raise Conflict(f"The broker refused the login: {error.message}", code="login_refused") from None
+    except BrokerError as error:
+        raise Unavailable(f"The broker did not complete the login: {error.message}") from None
+
+
+def _account(broker_account_id: int) -> BrokerAccount:
+    account = BrokerAccount.objects.filter(pk=broker_account_id).first()
+    if account is None:
+        raise NotFound("There is no such broker account.")
+    return account

@@ -1,0 +1,194 @@
+"""`KiteBroker`: Kite's routes as the `Broker` Protocol.
+
+Belongs here: which route answers which question, and which of Kite's rate buckets it draws on.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from orders.brokers.base import Funds, InstrumentRow, Quote, Session, UnknownOutcome
+from orders.brokers.kite import market, wire
+from orders.brokers.kite.connection import CALL_SECONDS, Connection
+from orders.brokers.kite.failures import TooManyRequests, failure_of
+from orders.brokers.limits import CallKind, Limiter
+from orders.types import OrderSnapshot, PlaceInstruction, Terms, TradeSnapshot, Variety
+
+LOGIN_PAGE = "https://kite.zerodha.com/connect/login"
+INSTRUMENTS_PER_QUOTE = 500
+#: Parts of the session answer that may be kept: who logged in, and nothing that opens a door.
+_PUBLIC_SESSION_FIELDS = ("user_id", "user_name", "user_type", "broker", "exchanges", "products", "login_time")
+#: How long a call may wait for its turn, seconds. A cancel is worth more patience than a poll.
+_PATIENCE = {CallKind.ORDER: 1.0, CallKind.MODIFY: 2.0, CallKind.CANCEL: 3.0, CallKind.READ: 2.0, CallKind.QUOTE: 2.0}
+
+
+@dataclass(frozen=True, slots=True)
+class KiteSettings:
+    """What a client needs to know of its account. Equal settings may share a client."""
+
+    root_url: str
+    api_key: str
+    api_secret: str = field(repr=False)
+    access_token: str = field(repr=False)
+    route_prefix: str = ""
+    login_page_url: str = ""
+    egress_address: str | None = None
+    call_seconds: float = CALL_SECONDS
+
+
+class KiteBroker:
+    """One account at Kite, or at anything that speaks Kite v3. See `orders.brokers.base.Broker`."""
+
+    def __init__(self, settings: KiteSettings, limiter: Limiter) -> None:
+        self._settings, self._limiter = settings, limiter
+        self._connection = Connection(
+            settings.root_url,
+            route_prefix=settings.route_prefix,
+            api_key=settings.api_key,
+            access_token=settings.access_token,
+            egress_address=settings.egress_address,
+            call_seconds=settings.call_seconds,
+        )
+
+    def close(self) -> None:
+        """Give the sockets back; the client is not used afterwards."""
+        self._connection.close()
+
+    # --- session
+
+    def login_url(self, *, state: str) -> str:
+        page = self._settings.login_page_url or LOGIN_PAGE
+        query = {"v": "3", "api_key": self._settings.api_key, "redirect_params": urlencode({"state": state})}
+        return f"{page}?{urlencode(query, quote_via=quote)}"
+
+    def open_session(self, request_token: str) -> Session:
+        key, secret = self._settings.api_key, self._settings.api_secret
+        form = {
+            "api_key": key,
+            "request_token": request_token,
+            "checksum": sha256(f"{key}{request_token}{secret}".encode()).hexdigest(),
+        }
+        data = self._write(CallKind.READ, "POST", "/session/token", form=form, anonymous=True)
+        try:
+            return Session(
+                access_token=data["access_token"],
+                user_id=data["user_id"],
+                user_name=data.get("user_name") or "",
+                login_time=data.get("login_time") or "",
+                raw={name: data[name] for name in _PUBLIC_SESSION_FIELDS if name in data},
+            )
+        except (KeyError, TypeError, AttributeError):
+            raise UnknownOutcome("The broker's answer to the login holds no session") from None
+
+    def close_session(self) -> None:
+        params = {"api_key": self._settings.api_key, "access_token": self._settings.access_token}
+        self._write(CallKind.READ, "DELETE", "/session/token", params=params)
+
+    # --- orders
+
+    def place(self, instruction: PlaceInstruction) -> str:
+        form = wire.place_form(instruction)
+        legs = (instruction.iceberg_legs or 1) if instruction.variety == Variety.ICEBERG else 1
+        route = f"/orders/{instruction.variety}"
+        return self._order_call(CallKind.ORDER, "POST", route, form=form, orders_of_the_day=legs)
+
+    def modify(self, broker_order_id: str, *, variety: Variety, terms: Terms, market_protection: Decimal | None) -> str:
+        form = wire.modify_form(terms, market_protection)
+        return self._order_call(CallKind.MODIFY, "PUT", _order_route(variety, broker_order_id), form=form)
+
+    def cancel(self, broker_order_id: str, *, variety: Variety) -> str:
+        return self._order_call(CallKind.CANCEL, "DELETE", _order_route(variety, broker_order_id))
+
+    def _order_call(self, kind: CallKind, method: str, route: str, **how: Any) -> str:
+        data = self._write(kind, method, route, **how)
+        order_id = wire.order_id_of(data)
+        if order_id is not None:
+            return order_id
+        raise _refusal_of_slices(data) or UnknownOutcome("The broker's answer names no order", raw={"data": data})
+
+    # --- what the broker knows
+
+    def order_book(self) -> list[OrderSnapshot]:
+        return [wire.order_snapshot(row) for row in self._read("/orders") or ()]
+
+    def trade_book(self) -> list[TradeSnapshot]:
+        return [wire.trade_snapshot(row) for row in self._read("/trades") or ()]
+
+    def order(self, broker_order_id: str) -> OrderSnapshot:
+        history = self._read(f"/orders/{quote(broker_order_id, safe='')}")
+        if not history:
+            raise UnknownOutcome("The broker's history of the order is empty")
+        return wire.order_snapshot(history[-1])
+
+    def order_trades(self, broker_order_id: str) -> list[TradeSnapshot]:
+        rows = self._read(f"/orders/{quote(broker_order_id, safe='')}/trades")
+        return [wire.trade_snapshot(row) for row in rows or ()]
+
+    def find_by_tag(self, tag: str) -> list[OrderSnapshot]:
+        # Kite cannot search: a targeted look is the book, read again.
+        return [snapshot for snapshot in self.order_book() if tag in snapshot.tags]
+
+    def quotes(self, instruments: Sequence[tuple[str, str]]) -> list[Quote]:
+        found: list[Quote] = []
+        for start in range(0, len(instruments), INSTRUMENTS_PER_QUOTE):
+            names = [f"{exchange}:{symbol}" for exchange, symbol in instruments[start : start + INSTRUMENTS_PER_QUOTE]]
+            found.extend(market.quotes_of(self._read("/quote", {"i": names}, kind=CallKind.QUOTE) or {}))
+        return found
+
+    def instruments(self, exchanges: Iterable[str] = ()) -> list[InstrumentRow]:
+        self._limiter.acquire(CallKind.READ, wait=_PATIENCE[CallKind.READ])
+        return market.instruments_of(self._connection.read_text("/instruments"), exchanges)
+
+    def funds(self) -> Funds:
+        return market.funds_of(self._read("/user/margins/equity"))
+
+    def positions(self) -> dict[str, Any]:
+        return dict(self._read("/portfolio/positions"))
+
+    def holdings(self) -> list[dict[str, Any]]:
+        return list(self._read("/portfolio/holdings"))
+
+    def is_genuine_postback(self, payload: dict[str, Any]) -> bool:
+        parts = [payload.get(name) for name in ("order_id", "order_timestamp", "checksum")]
+        if not all(isinstance(part, str) and part for part in parts):
+            return False
+        order_id, order_timestamp, checksum = (str(part) for part in parts)
+        expected = sha256(f"{order_id}{order_timestamp}{self._settings.api_secret}".encode()).hexdigest()
+        return compare_digest(expected.encode(), checksum.encode())
+
+    # --- one call, in its turn
+
+    def _read(self, route: str, params: Any = None, *, kind: CallKind = CallKind.READ) -> Any:
+        self._limiter.acquire(kind, wait=_PATIENCE[kind])
+        try:
+            return self._connection.read(route, params)
+        except TooManyRequests as error:
+            self._limiter.back_off(kind, error.retry_after)
+            raise
+
+    def _write(self, kind: CallKind, method: str, route: str, *, orders_of_the_day: int = 1, **how: Any) -> Any:
+        self._limiter.acquire(kind, wait=_PATIENCE[kind], orders_of_the_day=orders_of_the_day)
+        try:
+            return self._connection.write(method, route, **how)
+        except TooManyRequests as error:
+            self._limiter.back_off(kind, error.retry_after)
+            raise
+
+
+def _order_route(variety: str, broker_order_id: str) -> str:
+    return f"/orders/{variety}/{quote(broker_order_id, safe='')}"
+
+
+def _refusal_of_slices(data: Any) -> Exception | None:
+    """Of an answer in which every slice was refused, the first refusal."""
+    entries = data if isinstance(data, list) else (data or {}).get("children", ()) if isinstance(data, dict) else ()
+    errors = [entry["error"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("error"), dict)]
+    if not errors or len(errors) != len(entries):
+        return None
+    first = errors[0]
+    body = {"status": "error", "error_type": first.get("error_type"), "message": first.get("message")}
+    return failure_of(int(first.get("code") or 400), body, is_write=True)

@@ -1,0 +1,75 @@
+"""Kite's quotes and its instrument dump read into our types. Pure; rows that do not parse are named."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from io import StringIO
+from typing import Any
+
+from orders.brokers.base import Funds, InstrumentRow, Quote, UnknownOutcome
+from orders.brokers.kite.wire import ist_instant
+
+
+def quotes_of(data: Mapping[str, Any]) -> Iterator[Quote]:
+    """The quotes in the answer to `GET /quote`, keyed `EXCHANGE:SYMBOL`."""
+    for key, row in data.items():
+        exchange, _, symbol = key.partition(":")
+        moment = row.get("last_trade_time") or row.get("timestamp")
+        yield Quote(
+            exchange=exchange,
+            symbol=symbol,
+            last_price=Decimal(row["last_price"]),
+            lower_circuit=_positive(row.get("lower_circuit_limit")),
+            upper_circuit=_positive(row.get("upper_circuit_limit")),
+            previous_close=_positive((row.get("ohlc") or {}).get("close")),
+            at=ist_instant(moment) if moment else None,
+        )
+
+
+def instruments_of(text: str, exchanges: Iterable[str] = ()) -> list[InstrumentRow]:
+    """The rows of the dump in CSV, of all exchanges or of those named. Raises UnknownOutcome, naming the line."""
+    wanted = frozenset(exchanges)
+    reader = csv.DictReader(StringIO(text))
+    rows = []
+    for row in reader:
+        if wanted and row.get("exchange") not in wanted:
+            continue
+        try:
+            rows.append(_instrument(row))
+        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+            raise UnknownOutcome(f"Line {reader.line_num} of the instrument dump is not readable: {error!r}") from None
+    return rows
+
+
+def _instrument(row: Mapping[str, str]) -> InstrumentRow:
+    expiry = row["expiry"]
+    return InstrumentRow(
+        token=int(row["instrument_token"]),
+        exchange=row["exchange"],
+        symbol=row["tradingsymbol"],
+        name=row["name"],
+        type=row["instrument_type"],
+        segment=row["segment"],
+        tick_size=Decimal(row["tick_size"] or 0),
+        lot_size=int(row["lot_size"] or 0),
+        strike=_positive(Decimal(row["strike"] or 0)),
+        expiry=date.fromisoformat(expiry) if expiry else None,
+        last_price=Decimal(row["last_price"] or 0),
+    )
+
+
+def funds_of(data: Mapping[str, Any]) -> Funds:
+    """The equity segment of `GET /user/margins/equity`."""
+    return Funds(
+        net=Decimal(data["net"]),
+        cash=Decimal(data["available"]["cash"]),
+        utilised=Decimal(data["utilised"]["debits"]),
+        raw=dict(data),
+    )
+
+
+def _positive(value: Any) -> Decimal | None:
+    """A price, where zero and absent both mean that there is none."""
+    number = Decimal(value or 0)
+    return number if number > 0 else None

@@ -1,0 +1,196 @@
+"""Whether the door to a broker is open: beginning and ending logins, and what that leaves in the records.
+
+The calls to the broker themselves are `orders.broker_login`'s: services call no broker. A login travels
+through the browser as a signed state that works once, for the person and session that asked for it.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from secrets import token_urlsafe
+
+import redis
+from django.contrib.auth.models import AbstractBaseUser
+from django.core import signing
+from django.db import transaction
+
+from compliance import audit
+from compliance.audit import EventDraft, EventType
+from compliance.selectors import OPERATOR, is_in
+from compliance.services.alerts import raise_alert, settle_alert
+from oms.lib.actors import SYSTEM, Actor
+from oms.lib.clock import IST
+from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from oms.lib.redis import client
+from orders.models import BrokerAccount
+
+LOGIN_MINUTES = 10
+#: Kite's tokens die at 06:00 IST (regulation), and what was minted before about 07:30 may be flushed then.
+EXPIRY = time(6, 0)
+FLUSH = time(7, 30)
+SESSION_FIELDS = ("access_token", "session_state", "session_opened_at", "session_expires_at", "session_message")
+
+_signer = signing.TimestampSigner(salt="orders.broker-login")
+State = BrokerAccount.SessionState
+
+
+@dataclass(frozen=True, slots=True)
+class PendingLogin:
+    """A login that somebody began: for which broker account, and why."""
+
+    broker_account_id: int
+    user_id: str
+    session_id: str
+    reason: str
+
+
+def session_is_open(account: BrokerAccount, at: datetime) -> bool:
+    """Whether calls may be made: logged in, and the day of the token not over."""
+    expires_at = account.session_expires_at
+    return account.session_state == State.OPEN and expires_at is not None and at < expires_at
+
+
+def next_expiry(at: datetime) -> datetime:
+    """The first 06:00 IST after an instant, in UTC."""
+    local = at.astimezone(IST)
+    day = local.date() + timedelta(days=0 if local.time() < EXPIRY else 1)
+    return datetime.combine(day, EXPIRY, IST).astimezone(UTC)
+
+
+def start_login(broker_account_id: int, *, user: AbstractBaseUser, actor: Actor, reason: str) -> str:
+    """Begin a login and return its state, good for one use within LOGIN_MINUTES by this user in this session.
+
+    Raises Forbidden for anybody but operators, NotFound, Invalid without a reason, Unavailable without Redis.
+    """
+    if not is_in(user, OPERATOR):
+        raise Forbidden("Only operators may log in at a broker.")
+    if not reason.strip():
+        raise Invalid("Say why the broker session is opened.", code="reason_missing")
+    if not BrokerAccount.objects.filter(pk=broker_account_id).exists():
+        raise NotFound("There is no such broker account.")
+    nonce = token_urlsafe(18)
+    pending = json.dumps([broker_account_id, str(user.pk), actor.session_id, reason.strip()])
+    try:
+        client().set(_nonce_key(nonce), pending, ex=LOGIN_MINUTES * 60)
+    except redis.RedisError:
+        raise Unavailable("Redis is away: the login cannot be remembered. Try again in a moment.") from None
+    return _signer.sign(nonce)
+
+
+def redeem_login(state: str, *, actor: Actor) -> PendingLogin:
+    """The login that `state` stands for; it cannot be redeemed again.
+
+    Raises Invalid when it was not ours, is too old or was used, Forbidden for another user or session.
+    """
+    try:
+        nonce = _signer.unsign(state, max_age=timedelta(minutes=LOGIN_MINUTES))
+    except signing.BadSignature:
+        raise Invalid("This login was not begun here, or too long ago. Begin again.", code="login_state") from None
+    try:
+        stored = client().getdel(_nonce_key(nonce))
+    except redis.RedisError:
+        raise Unavailable("Redis is away: the login cannot be looked up. Begin again in a moment.") from None
+    if not stored:
+        raise Invalid("This login was completed already, or too long ago. Begin again.", code="login_state")
+    login = PendingLogin(*json.loads(stored))
+    if (login.user_id, login.session_id) != (actor.id, actor.session_id):
+        raise Forbidden("This login was begun by another user or in another browser session.")
+    return login
+
+
+@transaction.atomic(durable=True)
+def record_login(
+    broker_account_id: int, *, client_id: str, access_token: str, actor: Actor, at: datetime, reason: str
+) -> BrokerAccount:
+    """Store the token of a completed login and open the session until the next 06:00 IST.
+
+    Raises Conflict when another client than the account's own logged in, NotFound.
+    """
+    account = _locked(broker_account_id)
+    if client_id != account.client_id:
+        raise Conflict(
+            f"{client_id} logged in, but {account.name} belongs to {account.client_id}. Log out there and begin again.",
+            code="wrong_client",
+        )
+    account.access_token, account.session_state = access_token, State.OPEN
+    account.session_opened_at, account.session_expires_at = at, next_expiry(at)
+    account.session_message = ""
+    if account.kind == BrokerAccount.Kind.KITE and EXPIRY <= at.astimezone(IST).time() < FLUSH:
+        account.session_message = "Opened before 07:30 IST: the broker may end it at 07:30."
+    account.save(update_fields=SESSION_FIELDS)
+    _record(account, EventType.BROKER_SESSION_OPENED, actor=actor, at=at, reason=reason)
+    settle_alert(_alert_key(account), reason="Logged in again.", at=at)
+    return account
+
+
+@transaction.atomic(durable=True)
+def mark_expired(broker_account_id: int, *, message: str, at: datetime) -> bool:
+    """Pause the account until somebody logs in again: state, alert, event. True when this call did it.
+
+    `at` is when the refused call began: a session opened since then is another one and stays open.
+    """
+    account = _locked(broker_account_id)
+    if account.session_state != State.OPEN or (account.session_opened_at and account.session_opened_at > at):
+        return False
+    account.session_state, account.access_token, account.session_message = State.EXPIRED, "", message[:300]
+    account.save(update_fields=SESSION_FIELDS)
+    _record(account, EventType.BROKER_SESSION_CLOSED, actor=SYSTEM, at=at, reason=message)
+    raise_alert(
+        key=_alert_key(account),
+        kind="BROKER_SESSION",
+        severity="CRITICAL",
+        summary=f"{account.name}: the broker session is over, orders wait until somebody logs in again",
+        account_id=account.default_account_id,
+        details={"broker_account_id": account.pk, "message": message},
+        at=at,
+    )
+    return True
+
+
+def expire_due_sessions(*, at: datetime) -> list[int]:
+    """End the sessions whose day is over; the ids of their broker accounts."""
+    due = BrokerAccount.objects.filter(session_state=State.OPEN, session_expires_at__lte=at)
+    message = "The daily expiry at 06:00 IST: log in again."
+    return [pk for pk in due.order_by("pk").values_list("pk", flat=True) if mark_expired(pk, message=message, at=at)]
+
+
+@transaction.atomic(durable=True)
+def close_session(broker_account_id: int, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
+    """Forget the token of an open session, on purpose. Raises NotFound, Conflict when none is open."""
+    account = _locked(broker_account_id)
+    if account.session_state != State.OPEN:
+        raise Conflict("There is no open session to close.")
+    account.session_state, account.access_token = State.CLOSED, ""
+    account.session_message = f"Closed: {reason}"[:300]
+    account.save(update_fields=SESSION_FIELDS)
+    _record(account, EventType.BROKER_SESSION_CLOSED, actor=actor, at=at, reason=reason)
+    return account
+
+
+def _locked(broker_account_id: int) -> BrokerAccount:
+    rows = BrokerAccount.objects.select_related("default_account").select_for_update(of=("self", "default_account"))
+    account = rows.filter(pk=broker_account_id).first()
+    if account is None:
+        raise NotFound("There is no such broker account.")
+    return account
+
+
+def _record(account: BrokerAccount, event: EventType, *, actor: Actor, at: datetime, reason: str) -> None:
+    data = {
+        "broker_account": account.name,
+        "client_id": account.client_id,
+        "session_state": account.session_state,
+        "expires_at": account.session_expires_at,
+        "reason": reason,
+    }
+    owner = account.default_account
+    audit.record([EventDraft(subject=owner, type=event, data=data)], actor=actor, at=at)
+    owner.save(update_fields=["event_seq", "event_hash"])
+
+
+def _alert_key(account: BrokerAccount) -> str:
+    return f"broker-session:{account.pk}"
+
+
+def _nonce_key(nonce: str) -> str:
+    return f"broker-login:{nonce}"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from .config import Config, read
 from .runtime import Runtime
 from .services import DEMO_CLIENT, DEMO_KEY, Services
-from .store import HomeInUse
+from .store import HomeInUseError
 
 
 def _listen(config: Config) -> socket.socket:
@@ -30,25 +30,28 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         listener = _listen(config)
-    except (OSError, socket.gaierror) as error:
-        print(f"paper exchange: cannot listen on {config.host}:{config.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    port = listener.getsockname()[1]
+    except OSError as error:
+        return _sorry(f"cannot listen on {config.host}:{config.port}: {error.strerror}")
+    address = f"http://{config.host}:{listener.getsockname()[1]}"
 
     def ready(services: Services) -> None:
-        print(
-            f"paper exchange ready: http://{config.host}:{port}  "
-            f"clock {services.exchange.clock.mode}, {len(services.market.quotes)} instruments, "
-            f"{len(services.book.orders)} orders, api key {DEMO_KEY}, client {DEMO_CLIENT}",
-            flush=True,
+        sys.stdout.write(
+            f"paper exchange ready: {address}  clock {services.exchange.clock.mode}, "
+            f"{len(services.market.quotes)} instruments, {len(services.book.orders)} orders, "
+            f"api key {DEMO_KEY}, client {DEMO_CLIENT}\n"
         )
+        sys.stdout.flush()
 
     try:
         asyncio.run(_run(config, listener, ready))
-    except (HomeInUse, ValueError, OSError) as error:
-        print(f"paper exchange: {error}", file=sys.stderr)
-        return 1
+    except (HomeInUseError, ValueError, OSError) as error:
+        return _sorry(str(error))
     return 0
+
+
+def _sorry(sentence: str) -> int:
+    sys.stderr.write(f"paper exchange: {sentence}\n")
+    return 1
 
 
 async def _run(config: Config, listener: socket.socket, ready: Callable[[Services], None]) -> None:

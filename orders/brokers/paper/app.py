@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 MESSAGES = {404: "Route not found", 405: "Method not allowed"}
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
+async def _http_error(_: Request, error: Exception) -> Response:
     code = error.status_code if isinstance(error, HTTPException) else 500
     return wire.failure(KiteError(MESSAGES.get(code, "Invalid request"), code))
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def _unexpected(_: Request, __: Exception) -> Response:
     """The boundary of the process: the client gets Kite's envelope, the log gets the trace."""
     return wire.failure(KiteError("Something unexpected happened. Please try again."))
 

@@ -80,7 +80,7 @@ class Faults:
             raise ValueError("status must be 500 to 599 and seconds 0 to 600")
         self._count = fault.id
         self.active[fault.id] = fault
-        self._streams[fault.id] = Random(f"{self.seed}:{fault.id}:{fault.kind}")
+        self._streams[fault.id] = Random(f"{self.seed}:{fault.id}:{fault.kind}")  # noqa: S311 - repeatable, not secret
         return fault
 
     def draw(self, kinds: tuple[str, ...], route: str = "any") -> list[Fault]:

@@ -247,7 +247,7 @@ def contract_rows(start: date, spots: dict[str, Decimal]) -> Iterator[Row]:
 def main() -> None:
     """Print the list as CSV for contracts alive on the day given."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--from", dest="start", type=date.fromisoformat, default=date.today())
+    parser.add_argument("--from", dest="start", type=date.fromisoformat, required=True)
     start = parser.parse_args().start
     rows = list(spot_rows())
     rows += contract_rows(start, {str(row[2]): Decimal(str(row[4])) for row in rows})

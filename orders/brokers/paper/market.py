@@ -197,7 +197,7 @@ class Market:
             units,
             units,
             units,
-            Random(f"{self.seed}:{instrument.instrument_token}"),
+            Random(f"{self.seed}:{instrument.instrument_token}"),  # noqa: S311 - repeatable, not secret
             path=self.paths.get(instrument.key),
         )
 

@@ -117,15 +117,15 @@ class Postbacks:
     async def _deliver(self, lane: asyncio.Queue[Notice]) -> None:
         while True:
             notice = await lane.get()
-            outcome = "none"
-            for attempt, pause in enumerate(PAUSES, 1):
+            outcomes: list[str] = []
+            for pause in PAUSES:
                 await asyncio.sleep(pause)
-                outcome = await self._post(notice)
-                if outcome.startswith("2"):
+                outcomes.append(await self._post(notice))
+                if outcomes[-1].startswith("2"):
                     break
             else:
-                logger.warning("postback of order %s given up: %s", notice.order_id, outcome)
-            self._note(notice, outcome, attempt)
+                logger.warning("postback of order %s given up: %s", notice.order_id, outcomes[-1])
+            self._note(notice, outcomes[-1], len(outcomes))
 
     async def _post(self, notice: Notice) -> str:
         import httpx  # costs a fifth of the start; most exchanges never send a postback

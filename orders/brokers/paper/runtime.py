@@ -34,6 +34,13 @@ class Protocol(H11Protocol):
 class Server(uvicorn.Server):
     """A server whose signals are handled by `run`, so that its end is the process's clean end."""
 
+    on_ready: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self.on_ready()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
@@ -71,11 +78,8 @@ class Runtime:
             loop.add_signal_handler(number, self._stop)
         services.postbacks.start()
         tasks = [asyncio.create_task(self._keep(self._tick)), asyncio.create_task(self._keep(self._save))]
-        serving = asyncio.create_task(server.serve([self._listener]))
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.005)
-        ready(services)
-        await serving
+        server.on_ready = lambda: ready(services)
+        await server.serve([self._listener])
         self._stopping.set()
         await asyncio.gather(*tasks)
         await services.postbacks.stop()
@@ -97,11 +101,11 @@ class Runtime:
             return
         try:
             step(order_id)
-        except Exception as error:  # boundary of the process, see the module's docstring
+        except Exception as error:  # noqa: BLE001 - boundary of the process, see the docstring above
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        logger.exception("the exchange cannot go on")
+        logger.error("the exchange cannot go on", exc_info=error)
         self._failed = error
         self._stop()
 
@@ -111,7 +115,7 @@ class Runtime:
         while not self._stopping.is_set():
             try:
                 pause = work(self._services)
-            except Exception as error:  # boundary of the process, see the module's docstring
+            except Exception as error:  # noqa: BLE001 - boundary of the process, see the docstring above
                 self._fail(error)
                 return
             with contextlib.suppress(TimeoutError):

@@ -83,7 +83,7 @@ class Services:
 
 
 def build(config: Config, schedule: Schedule) -> Services:
-    """The exchange as configured, with what its home remembers. Raises HomeInUse, ValueError."""
+    """The exchange as configured, with what its home remembers. Raises HomeInUseError, ValueError."""
     store = Store(config.home)
     clock = Clock(config.clock)
     remembered = store.get("clock")

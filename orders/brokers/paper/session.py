@@ -16,8 +16,8 @@ from .store import Store
 
 REQUEST_TOKEN_LIFE = timedelta(minutes=5)
 FLUSH = time(6, 0)  # Kite: tokens die at 6 AM of the next day
-BAD_TOKEN = "Incorrect `api_key` or `access_token`."
-NO_TOKEN = "Invalid `api_key` or `access_token`."
+INCORRECT = "Incorrect `api_key` or `access_token`."
+INVALID = "Invalid `api_key` or `access_token`."
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Sessions:
         """
         app = self.apps.get(api_key)
         if app is None:
-            raise TokenError(BAD_TOKEN)
+            raise TokenError(INCORRECT)
         expected = sha256(f"{api_key}{request_token}{app.api_secret}".encode()).hexdigest()
         if not compare_digest(expected.encode(), checksum.encode()):
             raise TokenError("Invalid `checksum`.")
@@ -114,15 +114,15 @@ class Sessions:
         scheme, _, pair = (header or "").partition(" ")
         api_key, _, access_token = pair.partition(":")
         if scheme != "token" or not api_key or not access_token:
-            raise InputError(NO_TOKEN)
+            raise InputError(INVALID)
         return self.check(api_key, access_token)
 
     def check(self, api_key: str, access_token: str) -> Session:
         """The session of a pair. Raises TokenError (403)."""
         session = self._active.get(access_token)
         if session is None or session.api_key != api_key:
-            raise TokenError(BAD_TOKEN)
+            raise TokenError(INCORRECT)
         if datetime.fromisoformat(session.expires_at) <= self._clock.now():
             self.end(access_token)
-            raise TokenError(BAD_TOKEN)
+            raise TokenError(INCORRECT)
         return session

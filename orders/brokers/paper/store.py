@@ -34,7 +34,7 @@ CREATE INDEX IF NOT EXISTS trades_user ON trades (user_id, day);
 """
 
 
-class HomeInUse(Exception):
+class HomeInUseError(Exception):
     """Another exchange runs on the same home directory."""
 
 
@@ -48,7 +48,7 @@ class Store:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise HomeInUse(f"another paper exchange runs on {home}") from error
+            raise HomeInUseError(f"another paper exchange runs on {home}") from error
         self.db = sqlite3.connect(home / "exchange.sqlite3", isolation_level=None)
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")
@@ -130,8 +130,7 @@ class Store:
 
     def find_orders(self, tag: str | None) -> list[Order]:
         """All orders ever, of any day, or those with a tag; oldest first."""
-        where, values = ("WHERE tag = ?", (tag,)) if tag is not None else ("", ())
-        rows = self.db.execute(f"SELECT state FROM orders {where} ORDER BY order_id", values)
+        rows = self.db.execute("SELECT state FROM orders WHERE ?1 IS NULL OR tag = ?1 ORDER BY order_id", (tag,))
         return [_order(row[0]) for row in rows]
 
     def history(self, order_id: str) -> list[bytes]:
@@ -156,8 +155,9 @@ class Store:
     def wipe_orders(self) -> None:
         """Forget all orders, histories and trades."""
         with self.unit():
-            for table in ("orders", "history", "trades"):
-                self.db.execute(f"DELETE FROM {table}")
+            self.db.execute("DELETE FROM orders")
+            self.db.execute("DELETE FROM history")
+            self.db.execute("DELETE FROM trades")
 
 
 _FIELDS = {field.name for field in dataclasses.fields(Order)}

@@ -9,25 +9,25 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
-from .. import checks, wire
-from ..charges import charges_of
-from ..errors import InputError
-from ..instruments import Instrument
-from ..margins import order_margin
-from ..money import to_rupees
-from ..services import Services
-from ..session import Session
-from .endpoint import kite
+from orders.brokers.paper import checks, wire
+from orders.brokers.paper.charges import charges_of
+from orders.brokers.paper.errors import InputError
+from orders.brokers.paper.instruments import Instrument
+from orders.brokers.paper.margins import order_margin
+from orders.brokers.paper.money import to_rupees
+from orders.brokers.paper.services import Services
+
+from .endpoint import Call, kite
 
 
-async def margins(services: Services, session: Session, request: Request) -> list[dict[str, Any]]:
+async def margins(call: Call) -> list[dict[str, Any]]:
     """POST /margins/orders: each order for itself, positions left out of account."""
-    return [_margin(services, item) for item in await _items(request)]
+    return [_margin(call.services, item) for item in await _items(call.request)]
 
 
-async def charges(services: Services, session: Session, request: Request) -> list[dict[str, Any]]:
+async def charges(call: Call) -> list[dict[str, Any]]:
     """POST /charges/orders: the charges of executed orders, as the rate card has them."""
-    return [_charges(services, item) for item in await _items(request)]
+    return [_charges(call.services, item) for item in await _items(call.request)]
 
 
 async def _items(request: Request) -> list[dict[str, Any]]:

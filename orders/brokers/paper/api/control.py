@@ -5,7 +5,7 @@ Belongs here: JSON in and out, guarded by X-Paper-Control. Nothing a trading cli
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -14,17 +14,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .. import wire
-from ..account import Account, Holding
-from ..errors import InputError
-from ..market import Quote
-from ..money import average, read_rupees, to_rupees
-from ..orders import Order
-from ..services import Services, demo_account, open_account
-from ..session import App
+from orders.brokers.paper import wire
+from orders.brokers.paper.account import Account, Holding
+from orders.brokers.paper.errors import InputError
+from orders.brokers.paper.market import Quote
+from orders.brokers.paper.money import average, read_rupees, to_rupees
+from orders.brokers.paper.orders import Order
+from orders.brokers.paper.services import Services, demo_account, open_account
+from orders.brokers.paper.session import App
+
 from .endpoint import services_of
 
-Work = Callable[[Services, Request, dict[str, Any]], Awaitable[Any]]
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A control request with its JSON object."""
+
+    services: Services
+    request: Request
+    body: dict[str, Any]
+
+
+Work = Callable[[Command], Awaitable[Any]]
 
 
 def _control(path: str, **works: Work) -> Route:
@@ -39,7 +50,7 @@ def _control(path: str, **works: Work) -> Route:
             body = {} if request.method == "GET" else await wire.read_json(request)
             if not isinstance(body, dict):
                 raise ValueError("the body must be a JSON object")
-            return _answer(await works[request.method.lower()](services, request, body))
+            return _answer(await works[request.method.lower()](Command(services, request, body)))
         except KeyError as error:
             return _answer({"error": f"there is no {error.args[0]}"}, 404)
         except (ValueError, TypeError, InputError) as error:
@@ -58,21 +69,21 @@ def _known(body: dict[str, Any], *names: str) -> None:
         raise ValueError(f"unknown field {', '.join(sorted(unknown))}; there are {', '.join(names)}")
 
 
-async def health(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def health(call: Command) -> dict[str, Any]:
     """GET: what the exchange is doing."""
-    clock = services.exchange.clock
+    clock = call.services.exchange.clock
     return {
         "status": "ok",
         "now": clock.now().isoformat(),
-        "day": services.day.current,
+        "day": call.services.day.current,
         "open": clock.is_open(),
-        "ticks": services.ticks,
-        "instruments": len(services.market.quotes),
-        "clients": len(services.accounts),
-        "orders": len(services.book.orders),
-        "live_orders": len(services.book.live()),
-        "faults": len(services.faults.active),
-        "sockets": len(services.ticker.connections),
+        "ticks": call.services.ticks,
+        "instruments": len(call.services.market.quotes),
+        "clients": len(call.services.accounts),
+        "orders": len(call.services.book.orders),
+        "live_orders": len(call.services.book.live()),
+        "faults": len(call.services.faults.active),
+        "sockets": len(call.services.ticker.connections),
     }
 
 
@@ -87,21 +98,21 @@ def _quote(quote: Quote) -> dict[str, Any]:
     }
 
 
-async def prices(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def prices(call: Command) -> dict[str, Any]:
     """GET: `?i=` keys, or all."""
-    keys = request.query_params.getlist("i") or services.market.catalogue.by_key
-    by_key = services.market.catalogue.by_key
-    return {key: _quote(services.market.quotes[by_key[key].instrument_token]) for key in keys}
+    keys = call.request.query_params.getlist("i") or call.services.market.catalogue.by_key
+    by_key = call.services.market.catalogue.by_key
+    return {key: _quote(call.services.market.quotes[by_key[key].instrument_token]) for key in keys}
 
 
-async def set_prices(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def set_prices(call: Command) -> dict[str, Any]:
     """POST {key: {last_price, freeze, volume_per_tick, rebase}}; orders are matched at once."""
     moved = []
-    for key, fields in body.items():
+    for key, fields in call.body.items():
         _known(fields, "last_price", "freeze", "volume_per_tick", "rebase")
         price = fields.get("last_price")
         moved.append(
-            services.market.set_price(
+            call.services.market.set_price(
                 key,
                 last_price=None if price is None else read_rupees(price),
                 freeze=fields.get("freeze"),
@@ -109,125 +120,125 @@ async def set_prices(services: Services, request: Request, body: dict[str, Any])
                 rebase=bool(fields.get("rebase")),
             )
         )
-    services.save_market()
+    call.services.save_market()
     for quote in moved:
-        if services.exchange.clock.is_open():
-            services.exchange.match(quote.instrument.instrument_token)
+        if call.services.exchange.clock.is_open():
+            call.services.exchange.match(quote.instrument.instrument_token)
     return {quote.instrument.key: _quote(quote) for quote in moved}
 
 
-async def clock(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def clock(call: Command) -> dict[str, Any]:
     """GET: the clock."""
     return {
-        **services.exchange.clock.state(),
-        "now": services.exchange.clock.now().isoformat(),
-        "open": services.exchange.clock.is_open(),
+        **call.services.exchange.clock.state(),
+        "now": call.services.exchange.clock.now().isoformat(),
+        "open": call.services.exchange.clock.is_open(),
     }
 
 
-async def set_clock(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def set_clock(call: Command) -> dict[str, Any]:
     """POST {mode, now, frozen, holidays}: without `now` the clock returns to real time."""
-    _known(body, "mode", "now", "frozen", "holidays")
-    holidays = body.get("holidays")
-    services.exchange.clock.set(
-        mode=body.get("mode"),
-        now=datetime.fromisoformat(body["now"]) if body.get("now") else None,
-        frozen=bool(body.get("frozen")),
+    _known(call.body, "mode", "now", "frozen", "holidays")
+    holidays = call.body.get("holidays")
+    call.services.exchange.clock.set(
+        mode=call.body.get("mode"),
+        now=datetime.fromisoformat(call.body["now"]) if call.body.get("now") else None,
+        frozen=bool(call.body.get("frozen")),
         holidays=None if holidays is None else [date.fromisoformat(day) for day in holidays],
     )
-    services.day.check()
-    services.save_market()
-    return await clock(services, request, body)
+    call.services.day.check()
+    call.services.save_market()
+    return await clock(call)
 
 
-async def tick(services: Services, request: Request, body: dict[str, Any]) -> dict[str, int]:
+async def tick(call: Command) -> dict[str, int]:
     """POST {count}: move the market now, besides its own ticks."""
-    _known(body, "count")
-    count = body.get("count", 1)
+    _known(call.body, "count")
+    count = call.body.get("count", 1)
     if not isinstance(count, int) or not 1 <= count <= 10_000:
         raise ValueError("count must be 1 to 10000")
     for _ in range(count):
-        services.tick()
-    return {"ticks": services.ticks}
+        call.services.tick()
+    return {"ticks": call.services.ticks}
 
 
-async def faults(services: Services, request: Request, body: dict[str, Any]) -> list[dict[str, Any]]:
+async def faults(call: Command) -> list[dict[str, Any]]:
     """GET: the faults in force."""
-    return services.faults.state()
+    return call.services.faults.state()
 
 
-async def add_fault(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def add_fault(call: Command) -> dict[str, Any]:
     """POST {kind, route, probability, calls, seconds, status, taken}."""
-    fault = services.faults.add(body)
+    fault = call.services.faults.add(call.body)
     if fault.kind == "stale_book":
-        services.stale.take(fault)
+        call.services.stale.take(fault)
     return asdict(fault)
 
 
-async def clear_faults(services: Services, request: Request, body: dict[str, Any]) -> list[Any]:
+async def clear_faults(call: Command) -> list[Any]:
     """DELETE: lift them all."""
-    services.faults.clear()
+    call.services.faults.clear()
     return []
 
 
-async def drop_fault(services: Services, request: Request, body: dict[str, Any]) -> dict[str, int]:
+async def drop_fault(call: Command) -> dict[str, int]:
     """DELETE /control/faults/{id}: lift one."""
-    number = int(request.path_params["id"])
-    if number not in services.faults.active:
+    number = int(call.request.path_params["id"])
+    if number not in call.services.faults.active:
         raise KeyError(f"fault {number}")
-    services.faults.remove(number)
+    call.services.faults.remove(number)
     return {"removed": number}
 
 
-async def limits(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def limits(call: Command) -> dict[str, Any]:
     """GET: the rate limits."""
-    return dict(services.limits.figures())
+    return dict(call.services.limits.figures())
 
 
-async def set_limits(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def set_limits(call: Command) -> dict[str, Any]:
     """POST: change any of the figures; 0 is no limit."""
-    services.limits.set(body)
-    return dict(services.limits.figures())
+    call.services.limits.set(call.body)
+    return dict(call.services.limits.figures())
 
 
-async def settings(services: Services, request: Request, body: dict[str, Any]) -> dict[str, float]:
+async def settings(call: Command) -> dict[str, float]:
     """GET: the exchange's own pace."""
-    return {"tick_seconds": services.tick_seconds, "latency_seconds": services.exchange.latency}
+    return {"tick_seconds": call.services.tick_seconds, "latency_seconds": call.services.exchange.latency}
 
 
-async def set_settings(services: Services, request: Request, body: dict[str, Any]) -> dict[str, float]:
+async def set_settings(call: Command) -> dict[str, float]:
     """POST {tick_seconds, latency_seconds}."""
-    _known(body, "tick_seconds", "latency_seconds")
-    for name, value in body.items():
+    _known(call.body, "tick_seconds", "latency_seconds")
+    for name, value in call.body.items():
         if not isinstance(value, int | float) or not 0 <= value <= 600:
             raise ValueError(f"{name} must be a number of seconds, 0 to 600")
-    services.tick_seconds = max(0.01, body.get("tick_seconds", services.tick_seconds))
-    services.exchange.latency = body.get("latency_seconds", services.exchange.latency)
-    return await settings(services, request, body)
+    call.services.tick_seconds = max(0.01, call.body.get("tick_seconds", call.services.tick_seconds))
+    call.services.exchange.latency = call.body.get("latency_seconds", call.services.exchange.latency)
+    return await settings(call)
 
 
-async def apps(services: Services, request: Request, body: dict[str, Any]) -> list[dict[str, Any]]:
+async def apps(call: Command) -> list[dict[str, Any]]:
     """GET: the apps, with their secrets: this is a demo."""
-    return [asdict(app) for app in services.sessions.apps.values()]
+    return [asdict(app) for app in call.services.sessions.apps.values()]
 
 
-async def set_app(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def set_app(call: Command) -> dict[str, Any]:
     """POST {api_key, api_secret, redirect_url, postback_url}: add an app or change one."""
-    _known(body, "api_key", "api_secret", "redirect_url", "postback_url")
-    api_key = str(body.get("api_key") or "")
-    known = services.sessions.apps.get(api_key)
-    fields = asdict(known) if known else {"app_id": len(services.sessions.apps) + 1}
-    fields.update(body)
+    _known(call.body, "api_key", "api_secret", "redirect_url", "postback_url")
+    api_key = str(call.body.get("api_key") or "")
+    known = call.services.sessions.apps.get(api_key)
+    fields = asdict(known) if known else {"app_id": len(call.services.sessions.apps) + 1}
+    fields.update(call.body)
     if not api_key or not fields.get("api_secret"):
         raise ValueError("api_key and api_secret are required")
     app = App(**fields)
-    services.sessions.register(app)
+    call.services.sessions.register(app)
     return asdict(app)
 
 
-async def clients(services: Services, request: Request, body: dict[str, Any]) -> list[dict[str, Any]]:
+async def clients(call: Command) -> list[dict[str, Any]]:
     """GET: the clients, their cash and what they hold."""
-    return [_client(account) for account in services.accounts.values()]
+    return [_client(account) for account in call.services.accounts.values()]
 
 
 def _client(account: Account) -> dict[str, Any]:
@@ -248,24 +259,25 @@ def _client(account: Account) -> dict[str, Any]:
     }
 
 
-async def set_client(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def set_client(call: Command) -> dict[str, Any]:
     """POST {user_id, user_name, cash, edis, holdings: {key: {quantity, average_price}}}.
 
     Adds a client, or changes what is given of one; `holdings` replaces them all.
     """
-    _known(body, "user_id", "user_name", "cash", "edis", "holdings")
-    user_id = str(body.get("user_id") or "")
+    _known(call.body, "user_id", "user_name", "cash", "edis", "holdings")
+    user_id = str(call.body.get("user_id") or "")
     if not user_id.isalnum() or len(user_id) > 20:
         raise ValueError("user_id must be 1 to 20 letters and digits")
-    account = services.accounts.get(user_id) or Account(user_id, user_id, 0, 0)
+    account = call.services.accounts.get(user_id) or Account(user_id, user_id, 0, 0)
     holdings = dict(account.holdings)
-    if "holdings" in body:
-        holdings = {key: _holding(services, key, fields) for key, fields in body["holdings"].items()}
-    cash = read_rupees(body["cash"]) if "cash" in body else account.cash
-    account.user_name = str(body.get("user_name", account.user_name))
-    account.edis = bool(body.get("edis", account.edis))
+    if "holdings" in call.body:
+        holdings = {key: _holding(call.services, key, fields) for key, fields in call.body["holdings"].items()}
+    cash = read_rupees(call.body["cash"]) if "cash" in call.body else account.cash
+    account.user_name = str(call.body.get("user_name", account.user_name))
+    account.edis = bool(call.body.get("edis", account.edis))
+    account.opening_cash += cash - account.cash
     account.holdings, account.cash = holdings, cash
-    open_account(services, account)
+    open_account(call.services, account)
     return _client(account)
 
 
@@ -281,10 +293,10 @@ def _holding(services: Services, key: str, fields: dict[str, Any]) -> Holding:
     return Holding(key, quantity, cost=quantity * price)
 
 
-async def orders(services: Services, request: Request, body: dict[str, Any]) -> list[dict[str, Any]]:
+async def orders(call: Command) -> list[dict[str, Any]]:
     """GET ?tag=: every order the exchange truly holds, of any day, whatever faults pretend."""
-    found = services.store.find_orders(request.query_params.get("tag"))
-    return [_truth(services, order) for order in found]
+    found = call.services.store.find_orders(call.request.query_params.get("tag"))
+    return [_truth(call.services, order) for order in found]
 
 
 def _truth(services: Services, order: Order) -> dict[str, Any]:
@@ -292,22 +304,22 @@ def _truth(services: Services, order: Order) -> dict[str, Any]:
     return {**order.row(), "resting": order.resting, "ghost": order.ghost, "live": order.is_live, "trades": trades}
 
 
-async def postbacks(services: Services, request: Request, body: dict[str, Any]) -> list[dict[str, Any]]:
+async def postbacks(call: Command) -> list[dict[str, Any]]:
     """GET: the last thousand notices and what became of them."""
-    return list(services.postbacks.log)
+    return list(call.services.postbacks.log)
 
 
-async def reset(services: Services, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+async def reset(call: Command) -> dict[str, Any]:
     """POST {sessions}: a fresh exchange. Apps stay, and with `sessions` false (the default) logins.
 
     Clients other than the demo's stay too, without cash and holdings.
     """
-    _known(body, "sessions")
-    services.reset(keep_sessions=not body.get("sessions"))
-    for account in services.accounts.values():
-        open_account(services, account)
-    open_account(services, demo_account(services))
-    return await health(services, request, body)
+    _known(call.body, "sessions")
+    call.services.reset(keep_sessions=not call.body.get("sessions"))
+    for account in call.services.accounts.values():
+        open_account(call.services, account)
+    open_account(call.services, demo_account(call.services))
+    return await health(call)
 
 
 ROUTES = [

@@ -1,21 +1,36 @@
 """What every Kite route does around its own work: session, rate limit, envelope.
 
-Belongs here: the wrapper. Routes give it a function of services, session and request that returns
-the envelope's data.
+Belongs here: the wrapper. Routes give it a function of a call that returns the envelope's data.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .. import wire
-from ..errors import KiteError
-from ..services import Services
-from ..session import Session
+from orders.brokers.paper import wire
+from orders.brokers.paper.errors import KiteError
+from orders.brokers.paper.services import Services
+from orders.brokers.paper.session import Session
 
-Work = Callable[[Services, Session, Request], Awaitable[Any]]
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request from anybody."""
+
+    services: Services
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Visit):
+    """A request from a logged-in client."""
+
+    session: Session
+
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -25,33 +40,27 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def kite(work: Work, limit: str = "other") -> Endpoint:
+def kite(work: Callable[[Call], Awaitable[Any]], limit: str = "other") -> Endpoint:
     """A route for logged-in clients. `limit`: other, quote, or own when `work` counts itself."""
 
-    async def endpoint(request: Request) -> Response:
-        services = services_of(request)
-        try:
-            session = services.sessions.authenticate(request.headers.get("authorization"))
-            if limit == "other":
-                services.limits.count_other(session.api_key)
-            elif limit == "quote":
-                services.limits.count_quote(session.api_key)
-            data = await work(services, session, request)
-        except KiteError as error:
-            return wire.failure(error)
-        return data if isinstance(data, Response) else wire.success(data)
+    async def logged_in(visit: Visit) -> Any:
+        session = visit.services.sessions.authenticate(visit.request.headers.get("authorization"))
+        if limit == "other":
+            visit.services.limits.count_other(session.api_key)
+        elif limit == "quote":
+            visit.services.limits.count_quote(session.api_key)
+        return await work(Call(visit.services, visit.request, session))
 
-    return endpoint
+    return public(logged_in)
 
 
-def public(work: Callable[[Services, Request], Awaitable[Any]]) -> Endpoint:
+def public(work: Callable[[Visit], Awaitable[Any]]) -> Endpoint:
     """A route that needs no session."""
 
     async def endpoint(request: Request) -> Response:
         try:
-            data = await work(services_of(request), request)
+            return wire.success(await work(Visit(services_of(request), request)))
         except KiteError as error:
             return wire.failure(error)
-        return data if isinstance(data, Response) else wire.success(data)
 
     return endpoint

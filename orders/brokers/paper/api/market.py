@@ -12,15 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..clock import stamp
-from ..errors import InputError
-from ..instrument_list import COLUMNS
-from ..instruments import Instrument
-from ..market import Quote, depth
-from ..money import average, to_rupees
-from ..services import Services
-from ..session import Session
-from .endpoint import kite, services_of
+from orders.brokers.paper.clock import stamp
+from orders.brokers.paper.errors import InputError
+from orders.brokers.paper.instrument_list import COLUMNS
+from orders.brokers.paper.instruments import Instrument
+from orders.brokers.paper.market import Quote, depth
+from orders.brokers.paper.money import average, to_rupees
+from orders.brokers.paper.services import Services
+
+from .endpoint import Call, kite, services_of
 
 MAX_QUOTES, MAX_PRICES = 500, 1000
 
@@ -79,20 +79,20 @@ def _full(quote: Quote, now: str) -> dict[str, Any]:
     }
 
 
-async def ltp(services: Services, session: Session, request: Request) -> dict[str, Any]:
+async def ltp(call: Call) -> dict[str, Any]:
     """GET /quote/ltp."""
-    return {key: _ltp(q) for key, q in _asked(services, request, MAX_PRICES).items()}
+    return {key: _ltp(q) for key, q in _asked(call.services, call.request, MAX_PRICES).items()}
 
 
-async def ohlc(services: Services, session: Session, request: Request) -> dict[str, Any]:
+async def ohlc(call: Call) -> dict[str, Any]:
     """GET /quote/ohlc."""
-    return {key: _ohlc(q) for key, q in _asked(services, request, MAX_PRICES).items()}
+    return {key: _ohlc(q) for key, q in _asked(call.services, call.request, MAX_PRICES).items()}
 
 
-async def quote(services: Services, session: Session, request: Request) -> dict[str, Any]:
+async def quote(call: Call) -> dict[str, Any]:
     """GET /quote."""
-    now = stamp(services.exchange.clock.now())
-    return {key: _full(q, now) for key, q in _asked(services, request, MAX_QUOTES).items()}
+    now = stamp(call.services.exchange.clock.now())
+    return {key: _full(q, now) for key, q in _asked(call.services, call.request, MAX_QUOTES).items()}
 
 
 async def instruments(request: Request) -> Response:

@@ -9,29 +9,30 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
-from .. import wire
-from ..checks import MAX_SLICES
-from ..errors import InputError, KiteError, OrderError
-from ..requests import OrderRequest, read_modification, read_order, read_variety
-from ..services import Services
-from ..session import Session
-from .endpoint import kite
+from orders.brokers.paper import wire
+from orders.brokers.paper.checks import MAX_SLICES
+from orders.brokers.paper.errors import InputError, KiteError, OrderError
+from orders.brokers.paper.requests import OrderRequest, read_modification, read_order, read_variety
+from orders.brokers.paper.services import Services
+from orders.brokers.paper.session import Session
+
+from .endpoint import Call, kite
 
 NOT_FOUND = "Couldn't find that `order_id`."
 
 
-async def place(services: Services, session: Session, request: Request) -> dict[str, Any]:
+async def place(call: Call) -> dict[str, Any]:
     """POST /orders/{variety}. A request refused for its content counts against the limits too."""
-    form = await wire.read_form(request)
-    day = services.exchange.clock.today().isoformat()
-    services.limits.count_order(session.user_id, day)
-    order = read_order(request.path_params["variety"], form)
+    form = await wire.read_form(call.request)
+    day = call.services.exchange.clock.today().isoformat()
+    call.services.limits.count_order(call.session.user_id, day)
+    order = read_order(call.request.path_params["variety"], form)
     if order.variety == "iceberg":
-        services.limits.add_to_day(session.user_id, max(0, order.iceberg_legs - 1))
-    freeze = _freeze_quantity(services, order)
+        call.services.limits.add_to_day(call.session.user_id, max(0, order.iceberg_legs - 1))
+    freeze = _freeze_quantity(call.services, order)
     if order.autoslice and order.quantity > freeze:
-        return _slice(services, session, order, freeze)
-    return {"order_id": services.exchange.place(session, order)}
+        return _slice(call.services, call.session, order, freeze)
+    return {"order_id": call.services.exchange.place(call.session, order)}
 
 
 def _freeze_quantity(services: Services, order: OrderRequest) -> int:
@@ -63,41 +64,41 @@ def _slice(services: Services, session: Session, order: OrderRequest, freeze: in
     return {"order_id": parent, "children": children}
 
 
-async def modify(services: Services, session: Session, request: Request) -> dict[str, str]:
+async def modify(call: Call) -> dict[str, str]:
     """PUT /orders/{variety}/{order_id}."""
-    change = read_modification(await wire.read_form(request))
-    order_id = request.path_params["order_id"]
-    services.exchange.max_modifications = services.limits.modifications
-    services.exchange.modify(session, read_variety(request.path_params["variety"]), order_id, change)
+    change = read_modification(await wire.read_form(call.request))
+    order_id = call.request.path_params["order_id"]
+    call.services.exchange.max_modifications = call.services.limits.modifications
+    call.services.exchange.modify(call.session, read_variety(call.request.path_params["variety"]), order_id, change)
     return {"order_id": order_id}
 
 
-async def cancel(services: Services, session: Session, request: Request) -> dict[str, str]:
+async def cancel(call: Call) -> dict[str, str]:
     """DELETE /orders/{variety}/{order_id}."""
-    order_id = request.path_params["order_id"]
-    services.exchange.cancel(session, read_variety(request.path_params["variety"]), order_id)
+    order_id = call.request.path_params["order_id"]
+    call.services.exchange.cancel(call.session, read_variety(call.request.path_params["variety"]), order_id)
     return {"order_id": order_id}
 
 
-async def book(services: Services, session: Session, request: Request) -> bytes:
+async def book(call: Call) -> bytes:
     """GET /orders: the day's orders, oldest first; an old picture while a fault says so."""
-    return services.stale.rows(session.user_id) or services.book.rows(session.user_id)
+    return call.services.stale.rows(call.session.user_id) or call.services.book.rows(call.session.user_id)
 
 
-async def history(services: Services, session: Session, request: Request) -> bytes:
+async def history(call: Call) -> bytes:
     """GET /orders/{order_id}: all its statuses, oldest first."""
-    return _array(services.store.history(_own(services, session, request)))
+    return _array(call.services.store.history(_own(call.services, call.session, call.request)))
 
 
-async def order_trades(services: Services, session: Session, request: Request) -> bytes:
+async def order_trades(call: Call) -> bytes:
     """GET /orders/{order_id}/trades."""
-    return _array(services.store.order_trades(_own(services, session, request)))
+    return _array(call.services.store.order_trades(_own(call.services, call.session, call.request)))
 
 
-async def trades(services: Services, session: Session, request: Request) -> bytes:
+async def trades(call: Call) -> bytes:
     """GET /trades: the day's trades, oldest first."""
-    day = services.exchange.clock.today().isoformat()
-    return _array(services.store.trades(session.user_id, day))
+    day = call.services.exchange.clock.today().isoformat()
+    return _array(call.services.store.trades(call.session.user_id, day))
 
 
 def _own(services: Services, session: Session, request: Request) -> str:

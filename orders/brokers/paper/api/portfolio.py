@@ -5,67 +5,69 @@ Belongs here: Kite's routes; the rows are made in `portfolio`.
 
 from typing import Any
 
-from starlette.requests import Request
 from starlette.routing import Route
 
-from .. import portfolio, wire
-from ..errors import InputError
-from ..identifiers import token
-from ..services import Services
-from ..session import Session
-from .endpoint import kite
+from orders.brokers.paper import portfolio, wire
+from orders.brokers.paper.errors import InputError
+from orders.brokers.paper.identifiers import token
+
+from .endpoint import Call, kite
 from .sessions import profile_fields
 
 
-async def profile(services: Services, session: Session, request: Request) -> dict[str, Any]:
+async def profile(call: Call) -> dict[str, Any]:
     """GET /user/profile."""
-    return profile_fields(services.accounts[session.user_id])
+    return profile_fields(call.services.accounts[call.session.user_id])
 
 
-async def margins(services: Services, session: Session, request: Request) -> dict[str, Any]:
+async def margins(call: Call) -> dict[str, Any]:
     """GET /user/margins."""
-    equity = portfolio.funds(services.accounts[session.user_id])
+    equity = portfolio.funds(call.services.accounts[call.session.user_id])
     return {"equity": equity, "commodity": portfolio.commodity_funds()}
 
 
-async def margins_of(services: Services, session: Session, request: Request) -> dict[str, Any]:
+async def margins_of(call: Call) -> dict[str, Any]:
     """GET /user/margins/{segment}."""
-    segment = request.path_params["segment"]
-    both = await margins(services, session, request)
+    segment = call.request.path_params["segment"]
+    both = await margins(call)
     if segment not in both:
         raise InputError("Invalid `segment`. It should be equity or commodity.")
     found: dict[str, Any] = both[segment]
     return found
 
 
-async def positions(services: Services, session: Session, request: Request) -> dict[str, Any]:
+async def positions(call: Call) -> dict[str, Any]:
     """GET /portfolio/positions."""
-    return portfolio.positions(services.accounts[session.user_id], services.market.catalogue, services.market)
+    return portfolio.positions(
+        call.services.accounts[call.session.user_id], call.services.market.catalogue, call.services.market
+    )
 
 
-async def holdings(services: Services, session: Session, request: Request) -> list[dict[str, Any]]:
+async def holdings(call: Call) -> list[dict[str, Any]]:
     """GET /portfolio/holdings."""
-    account = services.accounts[session.user_id]
+    account = call.services.accounts[call.session.user_id]
     return [
-        portfolio.holding_row(account, holding, services.market.catalogue, services.market, services.exchange.clock)
+        portfolio.holding_row(
+            account, holding, call.services.market.catalogue, call.services.market, call.services.exchange.clock
+        )
         for holding in account.holdings.values()
     ]
 
 
-async def authorise(services: Services, session: Session, request: Request) -> dict[str, str]:
+async def authorise(call: Call) -> dict[str, str]:
     """POST /portfolio/holdings/authorise: on paper the depository agrees at once.
 
     Without `isin` and `quantity` everything held is authorised.
     """
-    account = services.accounts[session.user_id]
-    form = await wire.read_form(request)
-    with services.book.unit():
+    account = call.services.accounts[call.session.user_id]
+    form = await wire.read_form(call.request)
+    with call.services.book.unit():
         for holding in account.holdings.values():
-            isin = services.market.catalogue.by_key[holding.key].isin
+            isin = call.services.market.catalogue.by_key[holding.key].isin
             if form.get("isin", isin) == isin:
                 units = form.get("quantity", "")
                 holding.authorised_quantity = int(units) if units.isdigit() else holding.quantity + holding.t1_quantity
-        services.book.touch(account)
+        call.services.book.touch(account)
     return {"request_id": token()}
 
 

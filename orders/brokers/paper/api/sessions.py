@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from .. import wire
-from ..account import Account
-from ..errors import InputError, KiteError, TokenError
-from ..services import Services
-from .endpoint import public, services_of
+from orders.brokers.paper import wire
+from orders.brokers.paper.account import Account
+from orders.brokers.paper.errors import InputError, KiteError, TokenError
+
+from .endpoint import Visit, public, services_of
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 NOT_RENEWABLE = "The app is not approved for refreshing sessions. Log in again."
@@ -82,15 +82,15 @@ def _page(name: str, code: int, safe: dict[str, str] | None = None, **texts: str
     return HTMLResponse(template.substitute(values, style=style), code)
 
 
-async def create(services: Services, request: Request) -> dict[str, Any]:
+async def create(call: Visit) -> dict[str, Any]:
     """POST /session/token."""
-    form = await wire.read_form(request)
+    form = await wire.read_form(call.request)
     for name in ("api_key", "request_token", "checksum"):
         if not form.get(name):
             raise InputError(f"Missing or empty field `{name}`")
-    session = services.sessions.create(form["api_key"], form["request_token"], form["checksum"])
+    session = call.services.sessions.create(form["api_key"], form["request_token"], form["checksum"])
     return {
-        **profile_fields(services.accounts[session.user_id]),
+        **profile_fields(call.services.accounts[session.user_id]),
         "api_key": session.api_key,
         "access_token": session.access_token,
         "public_token": session.public_token,
@@ -101,17 +101,17 @@ async def create(services: Services, request: Request) -> dict[str, Any]:
     }
 
 
-async def end(services: Services, request: Request) -> bool:
+async def end(call: Visit) -> bool:
     """DELETE /session/token."""
-    query = request.query_params
+    query = call.request.query_params
     if query.get("refresh_token"):
         return True
-    session = services.sessions.check(query.get("api_key", ""), query.get("access_token", ""))
-    services.sessions.end(session.access_token)
+    session = call.services.sessions.check(query.get("api_key", ""), query.get("access_token", ""))
+    call.services.sessions.end(session.access_token)
     return True
 
 
-async def refresh(services: Services, request: Request) -> None:
+async def refresh(_: Visit) -> None:
     """POST /session/refresh_token, which Kite keeps for approved platforms."""
     raise TokenError(NOT_RENEWABLE)
 

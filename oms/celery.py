@@ -15,7 +15,7 @@ from typing import Any
 import redis
 import structlog
 from celery import Celery, bootsteps
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import beat_init, setup_logging, worker_init, worker_process_init
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from oms.lib.redis import client
@@ -60,6 +60,14 @@ class Heartbeat(bootsteps.StartStopStep):
 @setup_logging.connect
 def use_our_logging(**_signal: Any) -> None:
     """Keeps Celery from configuring logging: the settings did."""
+
+
+@worker_init.connect
+@beat_init.connect
+def check_settings(**_signal: Any) -> None:
+    from oms.checks import refuse_impossible  # the settings are read by now
+
+    refuse_impossible()
 
 
 @worker_process_init.connect

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
@@ -16,21 +17,20 @@ def check_secrets(**_options: Any) -> list[CheckMessage]:
     """Outside the demo every secret is set, and is not the demo's."""
     if settings.DEMO:
         return []
-    secrets = vars(settings._wrapped)  # settings.SECRET_KEY itself raises when it is empty
     found: list[CheckMessage] = []
 
     def refuse(number: int, sentence: str) -> None:
         hint = "Set it in the environment, or OMS_DEMO=1 to work on the demo."
         found.append(Error(sentence, hint=hint, id=f"oms.E{number:03}"))
 
-    key, fernet_keys = secrets["SECRET_KEY"], secrets["FERNET_KEYS"]
+    key = settings.SECRET_KEY
     if key == settings.DEMO_SECRET_KEY:
         refuse(1, "OMS_SECRET_KEY is the demo's key, which everybody knows.")
-    elif len(key) < 40:
+    elif key == settings.NO_SECRET_KEY or len(key) < 40:
         refuse(2, "OMS_SECRET_KEY is missing or shorter than 40 characters.")
-    if not fernet_keys:
+    if not settings.FERNET_KEYS:
         refuse(3, "OMS_FERNET_KEYS is missing: broker credentials could not be encrypted.")
-    elif settings.DEMO_FERNET_KEY in fernet_keys:
+    elif settings.DEMO_FERNET_KEY in settings.FERNET_KEYS:
         refuse(4, "OMS_FERNET_KEYS contains the demo's key, which everybody knows.")
     return found
 
@@ -85,3 +85,13 @@ def check_database(databases: Sequence[str] | None = None, **_options: Any) -> l
             version = connection.pg_version // 10_000
             found.append(Error(f"PostgreSQL {version} is older than {OLDEST_POSTGRES}.", id="oms.E012"))
     return found
+
+
+def refuse_impossible() -> None:
+    """For processes that Django's own commands do not check: web and worker.
+
+    Raises ImproperlyConfigured with every sentence.
+    """
+    found = [*check_secrets(), *check_demo(), *check_queue()]
+    if found:
+        raise ImproperlyConfigured(" ".join(f"{error.msg} ({error.id})" for error in found))

@@ -5,6 +5,7 @@ import signal
 
 from django.core.wsgi import get_wsgi_application
 
+from oms.checks import refuse_impossible
 from oms.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
@@ -12,3 +13,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
 die_with_parent(signal.SIGKILL)
 
 application = get_wsgi_application()
+refuse_impossible()

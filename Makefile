@@ -26,7 +26,7 @@ up: install ## start everything and print where it is: make up ARGS="--port 8010
 	@exec $(BIN)/python manage.py up $(ARGS)
 
 test: install ## run the tests: make test ARGS="-k ledger"
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 check: export OMS_DEMO = 1
 check: install ## lint, format, types, import contracts, migrations, system checks

@@ -7,6 +7,7 @@ is asked for. Combinations that cannot work are refused by `oms/checks.py`.
 
 import json
 import os
+import secrets
 from collections import ChainMap
 from datetime import timedelta
 from pathlib import Path
@@ -31,7 +32,9 @@ if RUNNING.exists():
 DEMO = env.bool("OMS_DEMO", default=False)
 DEBUG = env.bool("OMS_DEBUG", default=False)
 DEMO_SECRET_KEY = "demo-only-secret-key-that-checks-refuse-outside-the-demo"  # noqa: S105
-SECRET_KEY = env.str("OMS_SECRET_KEY", default=DEMO_SECRET_KEY if DEMO else "")
+# Lets commands that sign nothing be imported; whatever serves refuses it, and nobody knows it.
+NO_SECRET_KEY = f"unset-{secrets.token_urlsafe(48)}"
+SECRET_KEY = env.str("OMS_SECRET_KEY", default=DEMO_SECRET_KEY if DEMO else NO_SECRET_KEY)
 DEMO_FERNET_KEY = "demo-only-fernet-key"
 # Newest first: the first encrypts, all decrypt, so a key is rotated by putting a new one in front.
 FERNET_KEYS = env.list("OMS_FERNET_KEYS", default=[DEMO_FERNET_KEY] if DEMO else [])
@@ -54,6 +57,9 @@ INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     # Django
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -82,6 +88,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "oms.two_factor.SecondFactorMiddleware",
 ]
 ROOT_URLCONF = "oms.urls"
 WSGI_APPLICATION = "oms.wsgi.application"
@@ -185,8 +193,8 @@ EXCHANGE_TIME_ZONE = "Asia/Kolkata"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["compliance.api.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["oms.lib.api.views.ExactJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["oms.lib.api.views.ExactJSONRenderer", "oms.lib.api.views.ProblemRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["oms.lib.api.media.ExactJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["oms.lib.api.media.ExactJSONRenderer", "oms.lib.api.media.ProblemRenderer"],
     "DEFAULT_THROTTLE_CLASSES": ["oms.lib.api.rates.PrincipalRate"],
     "DEFAULT_SCHEMA_CLASS": "oms.lib.api.schema.ProblemSchema",
     "DEFAULT_METADATA_CLASS": None,
@@ -251,3 +259,42 @@ DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = 20
 DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = 10
 DJANGO_STRUCTLOG_CELERY_TASK_FAILURE_LOG_LEVEL = 40
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+
+# --- admin site: look in oms/admin_site.py; logging in and the second factor in oms/two_factor.py
+
+UNFOLD = {
+    "SITE_TITLE": "OMS",
+    "SITE_HEADER": "OMS",
+    "SITE_SUBHEADER": "Order management",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "8px",
+    "ENVIRONMENT": "oms.admin_site.environment",
+    "DASHBOARD_CALLBACK": "oms.dashboard.fill",
+    "STYLES": ["oms.admin_site.style"],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "oms.admin_site.icon"}],
+    "COLORS": {
+        "primary": {
+            "50": "#effdf8", "100": "#d5f9ec", "200": "#aef1db", "300": "#78e4c5", "400": "#3fcdaa",
+            "500": "#18b091", "600": "#0c8d76", "700": "#0b7161", "800": "#0d594e", "900": "#0f4a42", "950": "#032b27",
+        },
+    },
+    "COMMAND": {"search_models": ["orders.order", "compliance.account", "ledger.capitalaccount"], "show_history": True},
+    "SIDEBAR": {"show_search": False, "command_search": True, "navigation": "oms.admin_site.navigation"},
+    "ACCOUNT": {"navigation": [{"title": "Two-factor authentication", "link": "/auth/mfa/"}]},
+}  # fmt: skip
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "admin:index"
+ACCOUNT_ADAPTER = "oms.two_factor.StaffAccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_SESSION_REMEMBER = False
+MFA_ADAPTER = "oms.two_factor.EncryptedSecrets"
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_TOTP_ISSUER = "OMS"
+SESSION_COOKIE_AGE = 12 * 3600

@@ -47,7 +47,7 @@ class Child:
 
 
 class Supervisor:
-    """Runs until it is asked to stop by SIGINT or SIGTERM; a second request stops it without patience.
+    """Runs until it is asked to stop by SIGINT, SIGTERM or SIGHUP; a second request stops it without patience.
 
     `servers` run already and are only watched; `services` are started and stopped here.
     """
@@ -185,7 +185,10 @@ class Supervisor:
         def request(_number: int, _frame: FrameType | None) -> None:
             self._requests += 1
 
-        previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+        wanted = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else nohup asked us to outlive the terminal
+            wanted.append(signal.SIGHUP)
+        previous = {number: signal.signal(number, request) for number in wanted}
         try:
             yield
         finally:

@@ -35,4 +35,8 @@ class Terminal:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._coloured else text
 
     def _write(self, text: str) -> None:
-        print(text, file=self._out, flush=True)
+        try:
+            print(text, file=self._out, flush=True)
+        except BrokenPipeError:
+            # Whoever read us is gone (`make up | head`); what runs goes on until it is told to stop.
+            self._out = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  as long as we live

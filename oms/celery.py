@@ -79,4 +79,5 @@ def follow_the_master(**_signal: Any) -> None:
 app = Celery("oms")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.steps["worker"].update([DjangoStructLogInitStep, Heartbeat])
+worker_steps: set[Any] = app.steps["worker"]
+worker_steps |= {DjangoStructLogInitStep, Heartbeat}

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]", "::1", "testserver"}
 OLDEST_POSTGRES = 15
@@ -79,11 +80,10 @@ def check_database(databases: Sequence[str] | None = None, **_options: Any) -> l
     found: list[CheckMessage] = []
     for alias in databases or ():
         connection = connections[alias]
-        if connection.vendor != "postgresql":
-            found.append(Error(f"DATABASE_URL names {connection.display_name}, not PostgreSQL.", id="oms.E011"))
-        elif connection.pg_version < OLDEST_POSTGRES * 10_000:
-            version = connection.pg_version // 10_000
-            found.append(Error(f"PostgreSQL {version} is older than {OLDEST_POSTGRES}.", id="oms.E012"))
+        assert isinstance(connection, DatabaseWrapper)
+        version = connection.pg_version // 10_000
+        if version < OLDEST_POSTGRES:
+            found.append(Error(f"PostgreSQL {version} is older than {OLDEST_POSTGRES}.", id="oms.E011"))
     return found
 
 

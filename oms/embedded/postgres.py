@@ -12,7 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -106,9 +106,9 @@ class Postgres:
         draft = self._data.with_name("data.new")
         shutil.rmtree(draft, ignore_errors=True)
         locale = ["--locale-provider=builtin"] if version >= 17 else []
-        command = [self._binaries / "initdb", "-D", draft, "-U", USER, "-A", "trust", "-E", "UTF8"]
-        command += [*locale, "--locale=C.UTF-8", *([] if durable else ["--no-sync"])]
-        done = _run_as(self._account, command)
+        options = ["-U", USER, "-A", "trust", "-E", "UTF8", *locale, "--locale=C.UTF-8"]
+        options += [] if durable else ["--no-sync"]
+        done = _run_as(self._account, [self._binaries / "initdb", "-D", draft, *options])
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
             raise StartError(f"initdb could not create the database in {self._data}: {last}")
@@ -140,7 +140,7 @@ class Postgres:
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
-def _run_as(account: Account | None, command: list[str | Path]) -> subprocess.CompletedProcess[str]:
+def _run_as(account: Account | None, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(part) for part in command],
         env=_ENVIRONMENT,

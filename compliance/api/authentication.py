@@ -1,0 +1,91 @@
+"""Who sends a request to the API: bearer tokens for people, checked against the database each time.
+
+A token names its login (`sid`, the refresh token's id). One query tells whether the user is still
+active, the password still the same and the login not ended, so access ends at once with any of them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.tokens import RefreshToken, Token
+from rest_framework_simplejwt.utils import get_md5_hash_password
+
+from compliance.selectors import remember_groups
+from oms.lib.db import fetch_rows
+
+SESSION_CLAIM = "sid"
+_USER = """
+SELECT u.id, u.username, u.password, u.is_active, u.is_staff, u.is_superuser,
+    ARRAY(SELECT g.name FROM auth_group AS g JOIN auth_user_groups AS m ON m.group_id = g.id WHERE m.user_id = u.id),
+    EXISTS (SELECT 1 FROM token_blacklist_blacklistedtoken AS b
+            JOIN token_blacklist_outstandingtoken AS t ON t.id = b.token_id WHERE t.jti = %(session)s)
+FROM auth_user AS u WHERE u.id = %(user)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A pair of tokens. `expires_in` is the life of `access` in seconds."""
+
+    access: str
+    refresh: str
+    expires_in: int
+
+
+class BearerAuthentication(JWTAuthentication):
+    """`Authorization: Bearer <access token>`."""
+
+    www_authenticate_realm = "oms"
+
+    def get_validated_token(self, raw_token: bytes) -> Token:
+        try:
+            return super().get_validated_token(raw_token)
+        except InvalidToken:
+            raise AuthenticationFailed("The access token is not valid or has expired.", code="invalid_token") from None
+
+    def get_user(self, validated_token: Token) -> Any:
+        return user_of(validated_token)
+
+
+def user_of(token: Token) -> User:
+    """The user of a valid token, with the groups already read.
+
+    Raises AuthenticationFailed when the user is gone or inactive, has a new password, or has logged out.
+    """
+    session, user_id = token.get(SESSION_CLAIM), token.get(api_settings.USER_ID_CLAIM)
+    rows = fetch_rows(_USER, {"user": int(user_id), "session": session}) if session and user_id else []
+    if not rows:
+        raise AuthenticationFailed("The access token is not valid or has expired.", code="invalid_token")
+    pk, username, password, is_active, is_staff, is_superuser, groups, has_ended = rows[0]
+    if not is_active:
+        raise AuthenticationFailed("This user is not active.", code="user_inactive")
+    if has_ended or token.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(password):
+        raise AuthenticationFailed("This login has ended; log in again.", code="login_ended")
+    user = User(
+        id=pk, username=username, password=password, is_active=True, is_staff=is_staff, is_superuser=is_superuser
+    )
+    user._state.adding, user._state.db = False, "default"
+    remember_groups(user, groups)
+    return user
+
+
+def log_in(user: User) -> Login:
+    """Begin a login: a refresh token that is on record, and an access token that names it."""
+    refresh = RefreshToken.for_user(user)
+    refresh[SESSION_CLAIM] = refresh["jti"]
+    return _login(refresh)
+
+
+def renew(refresh: RefreshToken) -> Login:
+    """A new access token for a login that has not ended. Raises AuthenticationFailed."""
+    user_of(refresh)
+    return _login(refresh)
+
+
+def _login(refresh: RefreshToken) -> Login:
+    return Login(str(refresh.access_token), str(refresh), int(api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()))

@@ -1,0 +1,21 @@
+"""The order endpoints under /api/v1/."""
+
+from django.urls import path
+
+from orders.api import events, orders, placing, statistics, sweeping
+
+urlpatterns = [
+    path("orders", placing.OrdersView.as_view(), name="orders"),
+    path("orders/cancel-all", sweeping.CancelAllView.as_view(), name="orders-cancel-all"),
+    path("orders/statistics", statistics.StatisticsView.as_view(), name="orders-statistics"),
+    path("orders/daily-statistics", statistics.DailyStatisticsView.as_view(), name="orders-daily-statistics"),
+    path("orders/<uuid:order_id>", orders.OrderView.as_view(), name="order"),
+    path("orders/<uuid:order_id>/cancel", orders.CancelView.as_view(), name="order-cancel"),
+    path("orders/<uuid:order_id>/status", orders.StatusView.as_view(), name="order-status"),
+    path("orders/<uuid:order_id>/history", events.HistoryView.as_view(), name="order-history"),
+    path("orders/<uuid:order_id>/executions", orders.ExecutionsView.as_view(), name="order-executions"),
+    path(
+        "orders/<uuid:order_id>/execution-report", orders.ExecutionReportView.as_view(), name="order-execution-report"
+    ),
+    path("order-events/audit-trail/<uuid:order_id>", events.AuditTrailView.as_view(), name="audit-trail"),
+]

@@ -14,6 +14,9 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings
+from django.urls import reverse
+
+from oms.roles import CALLBACK_PATH, POSTBACK_PATH
 
 ROLES = {"up", "postgres", "valkey", "exchange", "web", "worker-orders", "worker-rest", "publisher", "beat", "stream"}
 UP_SECONDS = 60.0
@@ -137,6 +140,11 @@ def test_everything_answers_when_it_says_so(up: Running) -> None:
     block = up.said()
     assert all(f"{name}-demo" in block for name in ("trader", "operator", "officer"))
     assert f"curl -s http://127.0.0.1:{web}/api/v1/orders" in block
+
+
+def test_the_exchange_is_told_the_addresses_that_exist() -> None:
+    assert reverse("brokers:callback") == CALLBACK_PATH
+    assert reverse("brokers:postback") == POSTBACK_PATH
 
 
 def test_what_dies_is_started_again_and_said(up: Running) -> None:

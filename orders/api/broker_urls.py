@@ -1,4 +1,4 @@
-"""What is mounted under /brokers/: register these two addresses at the broker."""
+"""What is mounted under /api/v1/broker/kite/: register these two addresses at the broker."""
 
 from django.urls import path
 
@@ -6,6 +6,6 @@ from orders.api.broker_views import login_callback, postback
 
 app_name = "brokers"
 urlpatterns = [
-    path("callback/", login_callback, name="callback"),
-    path("postback/", postback, name="postback"),
+    path("callback", login_callback, name="callback"),
+    path("postback", postback, name="postback"),
 ]

@@ -32,7 +32,6 @@ def broker_for(account: BrokerAccount) -> Broker:
             return client
         fresh = KiteBroker(fingerprint[1], Limiter(account))
         _clients[account.pk] = (fingerprint, fresh)
-    # The old one is only dropped: another thread may be in the middle of a call with it.
     return fresh
 
 

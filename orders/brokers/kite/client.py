@@ -54,10 +54,6 @@ class KiteBroker:
             call_seconds=settings.call_seconds,
         )
 
-    def close(self) -> None:
-        """Give the sockets back; the client is not used afterwards."""
-        self._connection.close()
-
     # --- session
 
     def login_url(self, *, state: str) -> str:

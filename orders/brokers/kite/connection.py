@@ -6,6 +6,7 @@ outcome open. What the routes are is `client`'s, what a refusal means is `failur
 
 import json
 import re
+import weakref
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,7 @@ from orders.brokers.kite.failures import failure_of
 
 CONNECT_SECONDS = 2.0
 CALL_SECONDS = 7.0
-READ_ATTEMPTS = 3
+_AGAIN: dict[str, Any] = {"attempts": 3, "timeout": CALL_SECONDS, "wait_initial": 0.05, "wait_jitter": 0.1}
 #: Kite registers IPv4 addresses only: a dual-stack host that left over IPv6 would be refused.
 ANY_IPV4 = "0.0.0.0"  # noqa: S104  the address to leave from, not to listen on
 
@@ -56,9 +57,9 @@ class Connection:
             trust_env=False,
             follow_redirects=False,
         )
-
-    def close(self) -> None:
-        self._client.close()
+        # A client is dropped when its token is replaced, perhaps while another thread still uses it:
+        # the sockets go when the last user does.
+        weakref.finalize(self, self._client.close)
 
     def read(self, route: str, params: Params | None = None) -> Any:
         """The `data` of a GET, numbers exact. Raises BrokerError; UnknownOutcome means that the read failed."""
@@ -90,9 +91,7 @@ class Connection:
         headers = self._token()
         try:
             with self._deadline.within(self._call_seconds):
-                for attempt in stamina.retry_context(
-                    on=_WORTH_REPEATING, attempts=READ_ATTEMPTS, timeout=self._call_seconds, wait_initial=0.05
-                ):
+                for attempt in stamina.retry_context(on=_WORTH_REPEATING, **_AGAIN):
                     with attempt:
                         return self._client.get(self._route(route), params=params, headers=headers)
         except httpx.HTTPError as error:

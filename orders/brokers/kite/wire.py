@@ -147,7 +147,9 @@ def place_form(instruction: PlaceInstruction) -> dict[str, str]:
         form["validity_ttl"] = str(instruction.validity_minutes)
     if instruction.variety == Variety.ICEBERG and instruction.iceberg_legs:
         form["iceberg_legs"] = str(instruction.iceberg_legs)
-        form["iceberg_quantity"] = decimal_text(-(-instruction.terms.quantity // instruction.iceberg_legs))
+        leg, rest = divmod(instruction.terms.quantity, instruction.iceberg_legs)
+        if not rest:
+            form["iceberg_quantity"] = decimal_text(leg)
     if instruction.algo_id:
         form["algo_id"] = instruction.algo_id
     return form

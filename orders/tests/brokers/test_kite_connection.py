@@ -1,0 +1,234 @@
+"""What the network can do to a call, and what we then know: against a server that misbehaves for real."""
+
+import hashlib
+import json
+import logging
+import os
+import socket
+from decimal import Decimal
+
+import pytest
+
+from orders.brokers.base import DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
+from orders.brokers.kite.client import KiteBroker, KiteSettings
+from orders.brokers.kite.connection import Connection
+from orders.tests.brokers.scripted import answer, drop, scripted_server, stall, trickle
+
+TOKEN, SECRET = "tok-3f9a7c", "sec-81be02"
+FORM = {"tradingsymbol": "INFY"}
+ACCEPTED = answer('{"status": "success", "data": {"order_id": "1953341975595868160"}}')
+HTML = answer("<html><h1>502 Bad Gateway</h1></html>", status=502, content_type="text/html")
+
+
+def connection(root, **options):
+    return Connection(root, api_key="key", access_token=TOKEN, **options)
+
+
+def place(root, **options):
+    return connection(root, **options).write("POST", "/orders/regular", form=FORM)
+
+
+def test_a_write_goes_out_as_kite_wants_it():
+    with scripted_server(ACCEPTED) as server:
+        assert place(server.root, route_prefix="/oms/") == {"order_id": "1953341975595868160"}
+    ((method, target, headers, body),) = server.requests
+    assert (method, target, body) == ("POST", "/oms/orders/regular", "tradingsymbol=INFY")
+    assert headers["x-kite-version"] == "3"
+    assert headers["authorization"] == f"token key:{TOKEN}"
+    assert headers["content-type"] == "application/x-www-form-urlencoded"
+
+
+def test_the_instrument_dump_has_no_prefix():
+    with scripted_server(answer("a,b\n", content_type="text/csv")) as server:
+        connection(server.root, route_prefix="/oms").read_text("/instruments")
+    assert server.calls == ["GET /instruments"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        drop,
+        stall,
+        trickle,
+        HTML,
+        answer("<html>fine</html>", content_type="text/html"),
+        answer("", status=200),
+        answer('{"status": "success", "data": {"order_id": "19533'),
+        answer('{"status": "success"}'),
+        answer('{"status": "success", "data": NaN}'),
+        answer('{"status": "error", "error_type": "GeneralException", "message": "?"}', status=500),
+    ],
+    ids=["dropped", "silent", "trickling", "html", "html 200", "empty", "cut short", "no data", "not a number", "500"],
+)
+def test_a_write_that_was_not_answered_properly_has_an_unknown_outcome_and_is_never_repeated(step):
+    with scripted_server(step) as server, pytest.raises(UnknownOutcome) as caught:
+        place(server.root, call_seconds=0.4)
+    assert len(server.requests) == 1
+    assert TOKEN not in f"{caught.value!r} {caught.value.raw}"
+
+
+def test_a_write_that_never_left_may_be_made_again():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(Temporary):
+        place(f"http://127.0.0.1:{port}")
+
+
+def test_an_egress_address_that_this_machine_does_not_have_is_not_an_unknown_outcome():
+    with scripted_server(ACCEPTED) as server, pytest.raises(Temporary):
+        place(server.root, egress_address="192.0.2.1")
+    assert not server.requests
+
+
+def test_calls_leave_from_the_registered_address():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+        link = connection(f"http://127.0.0.1:{listener.getsockname()[1]}", egress_address="127.0.0.9", call_seconds=0.2)
+        with pytest.raises(UnknownOutcome):
+            link.write("POST", "/orders/regular", form=FORM)
+        peer, (address, _) = listener.accept()
+        peer.close()
+    assert address == "127.0.0.9"
+
+
+def test_an_address_that_is_none_is_our_own_mistake():
+    with pytest.raises(DefiniteRefusal, match="not set up rightly"):
+        place("ftp://127.0.0.1")
+
+
+def test_without_a_token_nothing_is_sent():
+    with scripted_server(ACCEPTED) as server, pytest.raises(SessionExpired):
+        Connection(server.root, api_key="key", access_token="").write("POST", "/orders/regular", form=FORM)
+    assert not server.requests
+
+
+def test_a_redirect_is_not_followed_as_a_get():
+    with scripted_server(answer("", status=302, Location="/elsewhere")) as server, pytest.raises(UnknownOutcome):
+        place(server.root)
+    assert server.calls == ["POST /orders/regular"]
+
+
+def test_a_read_is_repeated_after_a_dropped_connection():
+    with scripted_server(drop, answer('{"data": []}')) as server:
+        assert connection(server.root).read("/orders") == []
+    assert server.calls == ["GET /orders"] * 2
+
+
+def test_a_read_is_not_repeated_for_ever():
+    with scripted_server(drop) as server, pytest.raises(UnknownOutcome):
+        connection(server.root).read("/orders")
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("step", [HTML, trickle, stall])
+def test_a_read_that_was_answered_badly_is_left_to_the_next_poll(step):
+    with scripted_server(step) as server, pytest.raises(UnknownOutcome):
+        connection(server.root, call_seconds=0.4).read("/orders")
+    assert len(server.requests) == 1
+
+
+def test_one_connection_serves_many_calls():
+    with scripted_server(answer('{"data": []}')) as server:
+        link = connection(server.root)
+        ports = set()
+        for _ in range(3):
+            link.read("/orders")
+            pool = link._client._transport._pool
+            ports |= {one._connection._network_stream.get_extra_info("client_addr") for one in pool.connections}
+    assert len(ports) == 1
+
+
+def test_fractions_keep_every_digit():
+    with scripted_server(answer('{"data": {"net": 96426.32999999999, "big": 1953341975595868160, "cash": -0}}')) as server:
+        data = connection(server.root).read("/user/margins/equity")
+    assert data == {"net": Decimal("96426.32999999999"), "big": 1953341975595868160, "cash": 0}
+    assert isinstance(data["net"], Decimal)
+
+
+class NoLimits:
+    """Turn-taking is test_limits' matter."""
+
+    def acquire(self, *_args, **_options):
+        """Anybody, at once."""
+
+    def back_off(self, *_args):
+        """Never."""
+
+
+def broker(root, **options):
+    return KiteBroker(
+        KiteSettings(root_url=root, api_key="key", api_secret=SECRET, access_token=TOKEN, **options), NoLimits()
+    )
+
+
+def test_a_sliced_order_that_was_refused_entirely_is_refused():
+    error = {"code": 400, "error_type": "MarginException", "message": "Insufficient funds."}
+    body = json.dumps({"status": "success", "data": [{"error": error}, {"error": error}]})
+    with scripted_server(answer(body)) as server, pytest.raises(DefiniteRefusal, match="Insufficient"):
+        broker(server.root).cancel("1", variety="regular")
+
+
+def test_an_answer_without_an_order_id_is_unknown():
+    with scripted_server(answer('{"status": "success", "data": {}}')) as server, pytest.raises(UnknownOutcome):
+        broker(server.root).cancel("1", variety="regular")
+
+
+def test_secrets_stay_out_of_reprs_logs_and_errors(caplog):
+    settings = KiteSettings(root_url="http://127.0.0.1:1", api_key="key", api_secret=SECRET, access_token=TOKEN)
+    echo = {"status": "error", "error_type": "GeneralException", "message": "?", "request": {"access_token": TOKEN}}
+    with caplog.at_level(logging.DEBUG, logger="orders"), scripted_server(
+        answer(json.dumps({"data": {"user_id": "AB1", "access_token": "new-token", "enctoken": "e"}})),
+        answer(json.dumps(echo), status=400),
+    ) as server:
+        client = broker(server.root)
+        session = client.open_session("request-token")
+        with pytest.raises(UnknownOutcome) as caught:
+            client.cancel("1", variety="regular")
+    told = f"{settings!r} {session!r} {session.raw} {caught.value!r} {caught.value.raw} {caplog.text}"
+    for secret in (TOKEN, SECRET, "new-token", "enctoken"):
+        assert secret not in told
+    assert session.access_token == "new-token"
+
+
+def test_a_login_sends_the_checksum_and_not_the_secret():
+    with scripted_server(answer('{"data": {"user_id": "AB1", "access_token": "t"}}')) as server:
+        broker(server.root).open_session("request-token")
+    ((method, target, headers, body),) = server.requests
+    assert (method, target) == ("POST", "/session/token")
+    assert "authorization" not in headers
+    assert SECRET not in body
+    assert f"checksum={hashlib.sha256(b'keyrequest-tokensec-81be02').hexdigest()}" in body
+
+
+def test_a_login_answer_without_a_token_is_an_error():
+    with scripted_server(answer('{"data": {"user_id": "AB1"}}')) as server, pytest.raises(UnknownOutcome):
+        broker(server.root).open_session("request-token")
+
+
+def test_login_pages():
+    assert broker("http://127.0.0.1:1").login_url(state="a:b/c") == (
+        "https://kite.zerodha.com/connect/login?v=3&api_key=key&redirect_params=state%3Da%253Ab%252Fc"
+    )
+
+
+def test_a_forked_process_does_not_share_the_sockets():
+    from types import SimpleNamespace
+
+    from orders.brokers import registry
+
+    account = SimpleNamespace(
+        pk=987654, kind="KITE", root_url="http://127.0.0.1:1", route_prefix="", login_page_url="", egress_address=None,
+        api_key="key", api_secret=SECRET, access_token=TOKEN, orders_per_second=10, orders_per_minute=400,
+        orders_per_day=5000, other_calls_per_second=10,
+    )  # fmt: skip
+    here = registry.broker_for(account)
+    assert registry.broker_for(account) is here
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writer, b"same" if registry.broker_for(account) is here else b"own")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 10) == b"own"
+    account.access_token = "another"
+    assert registry.broker_for(account) is not here

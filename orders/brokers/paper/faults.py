@@ -34,7 +34,7 @@ ROUTES = (
 class Fault:
     """`calls`: strikes left, None without end. `seconds`: of a delay, a late notice, a stale book
     or until a ghost fill. `status`: of http_5xx and html_error. `taken`: the request is carried out
-    before its answer is spoilt."""
+    before its answer is spoilt or delayed."""
 
     id: int
     kind: str

@@ -57,30 +57,34 @@ class Gate:
             await self._app(scope, receive, send)
             return
         struck = self._faults.draw(REQUEST_KINDS, classify(scope["method"], scope["path"]))
-        spoiler = None
+        if not struck:
+            await self._app(scope, receive, send)
+            return
+        # A client that gives up while we are slow has sent its request all the same.
+        await self._spoil(struck, scope, await _received(receive), send)
+
+    async def _spoil(self, struck: list[Fault], scope: Scope, receive: Receive, send: Send) -> None:
         for fault in struck:
-            if fault.kind == "delay":
+            if fault.kind == "delay" and not fault.taken:
                 await asyncio.sleep(fault.seconds)
             elif fault.kind == "token_expiry":
                 self._expire(scope)
-            else:
-                spoiler = spoiler or fault
+        late = sum(fault.seconds for fault in struck if fault.kind == "delay" and fault.taken)
+        spoiler = next((fault for fault in struck if fault.kind not in ("delay", "token_expiry")), None)
+        answer: list[Message] = []
+        if spoiler is None or spoiler.taken or spoiler.kind in ("accept_and_drop", "timed_out"):
+            await self._app(scope, receive, _collector(answer))
+        await asyncio.sleep(late)
         if spoiler is None:
-            await self._app(scope, receive, send)
-        else:
-            await self._spoil(spoiler, scope, receive, send)
-
-    async def _spoil(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        if fault.taken or fault.kind in ("accept_and_drop", "timed_out"):
-            await self._app(scope, receive, _swallow)
-        if fault.kind in ("drop", "accept_and_drop"):
+            for message in answer:
+                await send(message)
+        elif spoiler.kind in ("drop", "accept_and_drop"):
             await _hang_up(scope, receive)
-            return
-        if fault.kind == "html_error":
-            answer = Response(PAGE.replace(b"CODE", str(fault.status).encode()), fault.status, media_type="text/html")
+        elif spoiler.kind == "html_error":
+            page = PAGE.replace(b"CODE", str(spoiler.status).encode())
+            await Response(page, spoiler.status, media_type="text/html")(scope, receive, send)
         else:
-            answer = wire.failure(_error(fault))
-        await answer(scope, receive, send)
+            await wire.failure(_error(spoiler))(scope, receive, send)
 
     def _expire(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
@@ -101,8 +105,25 @@ def _error(fault: Fault) -> KiteError:
     return KiteError("Something unexpected happened.", fault.status)
 
 
-async def _swallow(message: Message) -> None:
-    """The answer nobody gets."""
+def _collector(messages: list[Message]) -> Send:
+    """Where an answer goes that is late, or that nobody gets."""
+
+    async def collect(message: Message) -> None:
+        messages.append(message)
+
+    return collect
+
+
+async def _received(receive: Receive) -> Receive:
+    """Read the whole request now, and give it out when it is asked for."""
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+
+    async def replay() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return replay
 
 
 async def _hang_up(scope: Scope, receive: Receive) -> None:

@@ -49,6 +49,7 @@ class Services:
     ticker: Ticker
     demo: bool
     control_key: str
+    start_mode: str
     tick_seconds: float
     ticks: int = 0
 
@@ -63,7 +64,7 @@ class Services:
             self.ticker.tick()
 
     def reset(self, keep_sessions: bool) -> None:
-        """Forget orders, trades, prices and faults, as on the first start; accounts are kept."""
+        """Forget orders, trades, prices, faults and a set clock; accounts are emptied, not closed."""
         if not keep_sessions:
             self.sessions.end_all()
         self.store.wipe_orders()
@@ -71,6 +72,8 @@ class Services:
         self.faults.clear()
         self.limits.clear()
         self.market.reset()
+        self.exchange.clock.set(mode=self.start_mode, holidays=[])
+        self.day.current = self.exchange.clock.today().isoformat()
         for account in self.accounts.values():
             account.clear()
         self.save_market()
@@ -126,6 +129,7 @@ def build(config: Config, schedule: Schedule) -> Services:
         ticker,
         config.demo,
         config.control_key,
+        config.clock,
         config.tick_seconds,
     )
     _seed(services, config)

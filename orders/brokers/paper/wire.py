@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from .errors import InputError, KiteError
@@ -48,4 +48,7 @@ async def read_json(request: Request) -> Any:
 async def _body(request: Request) -> bytes:
     if int(request.headers.get("content-length", "0")) > MAX_BODY:
         raise InputError("The body is too large.")
-    return await request.body()
+    try:
+        return await request.body()
+    except ClientDisconnect as error:
+        raise InputError("The request was cut off.") from error

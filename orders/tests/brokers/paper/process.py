@@ -50,9 +50,9 @@ class PaperExchange:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             line = process.stdout.readline() if selector.select(START_SECONDS) else ""
-        if "ready" not in line:
-            process.kill()
-            raise RuntimeError(f"the paper exchange did not start: {line}{process.stdout.read()}")
+        if " ready: http://" not in line:
+            self.kill()
+            raise RuntimeError(f"the paper exchange did not start: {line}")
         self.ready_line = line
         self.port = int(line.split("http://")[1].split()[0].rsplit(":", 1)[1])
 

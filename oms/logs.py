@@ -64,11 +64,13 @@ def configure(*, log_format: str, level: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+    renderer: Processor = (
+        # Plain: a pretty traceback shows local variables, and with them secrets.
+        structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)
         if log_format == "console"
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else structlog.processors.JSONRenderer()
     )
+    last = [structlog.processors.format_exc_info, hide_secrets, renderer]
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -76,7 +78,7 @@ def configure(*, log_format: str, level: str) -> dict[str, Any]:
             "structured": {
                 "()": structlog.stdlib.ProcessorFormatter,
                 "foreign_pre_chain": SHARED,
-                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, hide_secrets, *last],
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
             }
         },
         "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "structured"}},

@@ -1,11 +1,12 @@
 """A secret that reaches a log call does not reach the log; a request can be found by its id."""
 
 import logging
+import sys
 
 import pytest
 from django.test import Client
 
-from oms.logs import HIDDEN, hide_secrets
+from oms.logs import HIDDEN, configure, hide_secrets
 
 SECRET = "s3cr3tvalue99"
 
@@ -35,6 +36,23 @@ def test_the_rest_is_kept() -> None:
         "token": HIDDEN,
         "order_id": "1",
     }
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_an_exception_is_told_without_what_its_variables_held(log_format: str) -> None:
+    def login(credential: str) -> None:
+        raise RuntimeError(f"refused: Authorization: Bearer {credential}")
+
+    formatter = configure(log_format=log_format, level="INFO")["formatters"]["structured"]
+    shown = formatter.pop("()")(**formatter)
+    try:
+        login(SECRET)
+    except RuntimeError:
+        record = logging.LogRecord("oms", logging.ERROR, __file__, 1, "login_failed", None, sys.exc_info())
+    line = shown.format(record)
+    assert "login_failed" in line
+    assert "RuntimeError" in line
+    assert SECRET not in line
 
 
 @pytest.mark.django_db

@@ -1,3 +1,5 @@
+"""Compliance as a Django app: its name and nothing else."""
+
 from django.apps import AppConfig
 
 

@@ -54,6 +54,7 @@ class Instrument(models.Model):
     strike = price_field(null=True, blank=True)
     expiry = models.DateField(null=True, blank=True)
     is_tradable = models.BooleanField(default=True)
+    dumped_at = models.DateTimeField(null=True, help_text="When a broker's dump last listed it.")
     updated_at = models.DateTimeField()
 
     class Meta:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pgtrigger
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
 from django_fsm import FSMField, transition
@@ -19,7 +20,7 @@ from fernet_fields import EncryptedCharField
 from compliance.canonical import GENESIS
 from oms.lib.ids import new_id
 from oms.lib.triggers import append_only, undeletable
-from orders.states import LIVE, RULES, TABLE, Event, State
+from orders.states import LIVE, RULES, TABLE, State
 from orders.types import OrderType, Side, TimeInForce, Variety
 
 def _price(**options: Any) -> "models.DecimalField[Any, Any]":
@@ -123,6 +124,9 @@ class Order(Transitions):
     acceptance (the part that closes; fills use those up first). `event_seq`/`event_hash` head its chain.
     """
 
+    #: The finding that refused it, on the very object that placement returned; not stored.
+    denial: Any = None
+
     class Origin(models.TextChoices):
         API = "API"
         ADMIN = "ADMIN"
@@ -150,7 +154,9 @@ class Order(Transitions):
     iceberg_legs = models.PositiveIntegerField(null=True, blank=True)
     market_protection = models.DecimalField(max_digits=6, decimal_places=2, null=True, blank=True)
     filled_quantity = _quantity(default=0)
-    average_price = models.DecimalField(max_digits=20, decimal_places=8, null=True, blank=True)
+    filled_value = models.DecimalField(
+        max_digits=22, decimal_places=4, default=0, help_text="Σ quantity x price of its executions, in rupees."
+    )
     charges = models.DecimalField(max_digits=20, decimal_places=2, default=0)
     reserved_units = _quantity(default=0)
     price_at_entry = _price(help_text="The last price when the order was accepted.")
@@ -233,6 +239,13 @@ class Order(Transitions):
         return self.id, self.account_id
 
     @property
+    def average_price(self) -> Decimal | None:
+        """Average execution price in rupees to eight decimals; None before the first execution."""
+        if not self.filled_quantity:
+            return None
+        return (self.filled_value / self.filled_quantity).quantize(Decimal("0.00000001"))
+
+    @property
     def remaining_quantity(self) -> Decimal:
         """Units not yet executed; the cancelled ones too, once the order has ended."""
         return self.quantity - self.filled_quantity
@@ -292,7 +305,9 @@ class Amendment(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["due_at"], condition=Q(state__in=("QUEUED", "SENDING", "SENT", "UNKNOWN")), name="amendment_open"
+                fields=["due_at"],
+                condition=Q(state__in=("QUEUED", "SENDING", "SENT", "UNKNOWN")),
+                name="amendment_open",
             )
         ]
 
@@ -347,13 +362,14 @@ class BrokerMessage(models.Model):
         MODIFY = "MODIFY", "Answer to modify"
         CANCEL = "CANCEL", "Answer to cancel"
         POLL = "POLL", "Order book"
-        POSTBACK = "POSTBACK"
+        POSTBACK = "POSTBACK", "Read after a postback"
+        LOOK = "LOOK", "Targeted look"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     order = models.ForeignKey(Order, models.PROTECT, related_name="broker_messages")
     source = models.CharField(max_length=8, choices=Source)
     summary = models.CharField(max_length=300)
-    raw = models.JSONField(default=dict)
+    raw = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
     received_at = models.DateTimeField()
 
     class Meta:

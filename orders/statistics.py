@@ -4,18 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
 
 from oms.lib.money import ZERO
 from orders.models import Order
 from orders.states import PUBLIC_STATUS, PublicStatus, State
 
 #: Rupees executed, whatever became of the rest of the order.
-_EXECUTED = F("filled_quantity") * Coalesce(F("average_price"), ZERO)
 _FIGURES = {
-    "buy_notional": Coalesce(Sum(_EXECUTED, filter=Q(side="BUY")), ZERO),
-    "sell_notional": Coalesce(Sum(_EXECUTED, filter=Q(side="SELL")), ZERO),
-    "charges": Coalesce(Sum("charges"), ZERO),
+    "buy_notional": Sum("filled_value", filter=Q(side="BUY"), default=ZERO),
+    "sell_notional": Sum("filled_value", filter=Q(side="SELL"), default=ZERO),
+    "charges": Sum("charges", default=ZERO),
 }
 
 

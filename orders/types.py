@@ -86,6 +86,18 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class Modification:
+    """The terms that a trader wants changed; None leaves a term as it is."""
+
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    type: OrderType | None = None
+    time_in_force: TimeInForce | None = None
+    disclosed_quantity: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceInstruction:
     """One order as the broker must be told it."""
 

@@ -1,0 +1,1 @@
+"""Pre-trade screening: pure rules over gathered facts. What is gathered, and how, is the caller's affair."""

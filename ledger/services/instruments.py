@@ -18,7 +18,8 @@ from oms.lib.db import update_rows
 BATCH = 2000
 INDEX_SEGMENT = "INDICES"
 DUMPED = (
-    "name", "type", "segment", "token", "tick_size", "lot_size", "strike", "expiry", "is_tradable", "updated_at",
+    "name", "type", "segment", "token", "tick_size", "lot_size", "strike", "expiry", "is_tradable", "dumped_at",
+    "updated_at",
 )  # fmt: skip
 QUOTED = ("lower_circuit", "upper_circuit", "previous_close", "updated_at")
 
@@ -86,12 +87,9 @@ def sync_instruments(rows: Sequence[DumpedInstrument], *, at: datetime) -> SyncR
     Instrument.objects.bulk_create(
         fresh, batch_size=BATCH, update_conflicts=True, unique_fields=["exchange", "symbol"], update_fields=DUMPED
     )
-    exchanges = {row.exchange for row in rows}
-    gone = Instrument.objects.filter(exchange__in=exchanges, is_tradable=True, updated_at__lt=at)
-    listed = {(row.exchange, row.symbol) for row in rows}
-    retired = [pk for pk, *name in gone.values_list("pk", "exchange", "symbol") if tuple(name) not in listed]
-    Instrument.objects.filter(pk__in=retired).update(is_tradable=False, updated_at=at)
-    return SyncResult(listed=len(fresh), retired=len(retired))
+    gone = Instrument.objects.filter(exchange__in={row.exchange for row in rows}, is_tradable=True)
+    retired = gone.exclude(dumped_at=at).update(is_tradable=False, updated_at=at)
+    return SyncResult(listed=len(fresh), retired=retired)
 
 
 def _instrument(row: DumpedInstrument, at: datetime) -> Instrument:
@@ -111,6 +109,7 @@ def _instrument(row: DumpedInstrument, at: datetime) -> Instrument:
         strike=row.strike,
         expiry=row.expiry,
         is_tradable=not is_index and row.tick_size > 0 and row.lot_size > 0,
+        dumped_at=at,
         updated_at=at,
         **fields,
     )

@@ -7,14 +7,15 @@ not depend on n and PostgreSQL plans it once. Everything else uses the ORM.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from django.db import connection, models
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
-type_names = {"bigserial": "bigint", "serial": "integer"}
+M = TypeVar("M", bound=models.Model)
+_TYPE_NAMES = {"bigserial": "bigint", "serial": "integer"}
 
 
 def require_transaction() -> None:
@@ -38,10 +39,10 @@ def one_round_trip() -> Iterator[None]:
         yield
 
 
-def _array_type(field: models.Field[Any, Any]) -> str:
+def _array_type(field: "models.Field[Any, Any]") -> str:
     db_type = (field.rel_db_type(connection) if not field.remote_field else field.db_type(connection)) or "text"
     base = db_type.split("(")[0]
-    return f"{type_names.get(base, base)}[]"
+    return f"{_TYPE_NAMES.get(base, base)}[]"
 
 
 @lru_cache(maxsize=64)
@@ -104,3 +105,16 @@ def fetch_rows(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any,
 def distinct(values: Iterable[Any]) -> list[Any]:
     """The distinct values that are not None, ascending: the one order in which rows are locked."""
     return sorted({v for v in values if v is not None})
+
+
+@lru_cache(maxsize=64)
+def _select_list(model: type[models.Model], alias: str) -> tuple[str, tuple[str, ...]]:
+    fields = model._meta.concrete_fields
+    return ", ".join(f'{alias}."{f.column}"' for f in fields), tuple(f.attname for f in fields)
+
+
+def fetch_models(model: type[M], clauses: str, parameters: Mapping[str, Any]) -> list[M]:
+    """Whole rows of `model`, read by a prepared statement. `clauses` follow `FROM table AS t`."""
+    columns, names = _select_list(model, "t")
+    rows = fetch_rows(f'SELECT {columns} FROM "{model._meta.db_table}" AS t {clauses}', parameters)  # noqa: S608
+    return [model.from_db(connection.alias, names, row) for row in rows]

@@ -1,0 +1,158 @@
+"""Who may see and trade what, and the limits and switches in force. No rule is decided here."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
+
+from compliance.models import Account, AlgoRegistration, KillSwitch, OrderEvent, RiskLimit
+from oms.lib.db import fetch_models
+from oms.lib.errors import Forbidden, NotFound
+
+User = AbstractBaseUser | AnonymousUser
+OPERATOR, COMPLIANCE = "operator", "compliance"
+
+
+def is_in(user: User, *groups: str) -> bool:
+    """Whether an active user belongs to any of the named staff groups; superusers belong to all."""
+    if not user.is_active:
+        return False
+    if getattr(user, "is_superuser", False):
+        return True
+    if not hasattr(user, "_group_names"):
+        names = user.groups.values_list("name", flat=True) if user.pk else ()  # type: ignore[attr-defined]
+        user._group_names = frozenset(names)
+    return not user._group_names.isdisjoint(groups)
+
+
+def accounts_visible_to(user: User) -> "QuerySet[Account]":
+    """The accounts that a user is a member of; all of them for operators and compliance officers."""
+    if is_in(user, OPERATOR, COMPLIANCE):
+        return Account.objects.all()
+    if not user.is_active or not user.pk:
+        return Account.objects.none()
+    return Account.objects.filter(memberships__user_id=user.pk)
+
+
+def require_account(user: User, code: str) -> Account:
+    """The visible account with this code. Raises NotFound, the same for absent and for not yours."""
+    account = accounts_visible_to(user).filter(code=code).first()
+    if account is None:
+        raise NotFound(f"There is no account {code} that you can see.")
+    return account
+
+
+def can_trade(user: User, account: Account) -> bool:
+    """Whether the user may send orders for the account: a trader of it, or an operator."""
+    return is_in(user, OPERATOR) or account.memberships.filter(user_id=user.pk, role="TRADER").exists()
+
+
+def lock_tradable_accounts(codes: Iterable[str], user: User | None) -> dict[str, Account]:
+    """Lock the named accounts in id order, provided that `user` may trade every one of them; by code.
+
+    The lock makes what is decided from an account's open orders and this second's count hold until the
+    commit. One statement also checks that the user is still active; `None` is the house itself.
+    Raises NotFound for an account that the user cannot see, Forbidden for one that it may only view.
+    """
+    wanted = sorted(set(codes))
+    user_id = None if user is None else user.pk
+    rows = fetch_models(Account, _TRADABLE, {"codes": wanted, "user": user_id, "operator": OPERATOR})
+    accounts = {account.code: account for account in rows}
+    for code in wanted:
+        if code not in accounts:
+            if user is not None:
+                require_account(user, code)
+                raise Forbidden(f"You may look at account {code} but not trade it.", code="view_only")
+            raise NotFound(f"There is no account {code}.")
+    return accounts
+
+
+_TRADABLE = """WHERE t.code = ANY(%(codes)s) AND (%(user)s::bigint IS NULL OR EXISTS (
+        SELECT 1 FROM auth_user AS u
+        WHERE u.id = %(user)s AND u.is_active AND (
+            u.is_superuser
+            OR EXISTS (SELECT 1 FROM compliance_membership AS m
+                       WHERE m.account_id = t.id AND m.user_id = u.id AND m.role = 'TRADER')
+            OR EXISTS (SELECT 1 FROM auth_user_groups AS ug JOIN auth_group AS g ON g.id = ug.group_id
+                       WHERE ug.user_id = u.id AND g.name = %(operator)s))))
+    ORDER BY t.id FOR NO KEY UPDATE OF t"""
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """Limits and trading modes in force for some accounts, as read in one transaction."""
+
+    limits: Sequence[RiskLimit] = ()
+    switches: Sequence[KillSwitch] = ()
+    algos: dict[tuple[int, str], AlgoRegistration] = field(default_factory=dict)
+
+    def algo(self, account_id: int, algo_id: str) -> AlgoRegistration | None:
+        return self.algos.get((account_id, algo_id))
+
+    def limits_on(self, account_id: int, algo: AlgoRegistration | None) -> list[RiskLimit]:
+        """The current limits that cover an order of this account and algorithm: house, account, algo."""
+        return [x for x in self.limits if _covers(x, account_id, algo)]
+
+    def mode_of(self, account_id: int, algo: AlgoRegistration | None) -> KillSwitch | None:
+        """The strictest switch that is not ACTIVE, or None."""
+        thrown = [x for x in self.switches if _covers(x, account_id, algo)]
+        return max(thrown, key=lambda x: x.mode == KillSwitch.Mode.HALTED, default=None)
+
+
+def _covers(row: RiskLimit | KillSwitch, account_id: int, algo: AlgoRegistration | None) -> bool:
+    if row.scope == "HOUSE":
+        return True
+    if row.scope == "ACCOUNT":
+        return row.account_id == account_id
+    return algo is not None and row.algo_id == algo.pk
+
+
+def controls_of(account_ids: Sequence[int], algo_ids: Iterable[str] = ()) -> Controls:
+    """Read the controls that may concern orders of these accounts and algorithms."""
+    ids, names = list(account_ids), sorted({name for name in algo_ids if name})
+    algos: dict[tuple[int, str], AlgoRegistration] = {}
+    if names:
+        found = AlgoRegistration.objects.filter(account__in=ids, algo_id__in=names)
+        algos = {(algo.account_id, algo.algo_id): algo for algo in found}
+    scope = {"accounts": ids, "algos": [algo.pk for algo in algos.values()]}
+    covers = "(t.scope = 'HOUSE' OR t.account_id = ANY(%(accounts)s) OR t.algo_id = ANY(%(algos)s))"
+    limits = fetch_models(
+        RiskLimit,
+        f"""WHERE {covers} AND NOT EXISTS (
+                SELECT 1 FROM compliance_risklimit AS later
+                WHERE later.scope = t.scope AND later.account_id IS NOT DISTINCT FROM t.account_id
+                  AND later.algo_id IS NOT DISTINCT FROM t.algo_id AND later.version > t.version)""",
+        scope,
+    )
+    switches = fetch_models(KillSwitch, f"WHERE {covers} AND t.mode <> 'ACTIVE'", scope)
+    return Controls(limits, switches, algos)
+
+
+def event_log(user: User) -> "QuerySet[OrderEvent]":
+    """All events of the accounts that the user can see, in no particular order."""
+    return OrderEvent.objects.filter(account_id__in=accounts_visible_to(user).values("pk"))
+
+
+def order_events(order_id: UUID) -> "QuerySet[OrderEvent]":
+    """The chain of one order, oldest first."""
+    return OrderEvent.objects.filter(order_id=order_id).order_by("seq")
+
+
+def account_events(account_id: int) -> "QuerySet[OrderEvent]":
+    """The chain of control events of one account, oldest first."""
+    return OrderEvent.objects.filter(order_id=None, account_id=account_id).order_by("seq")
+
+
+def accounts_to_trade(user: User) -> "QuerySet[Account]":
+    """The accounts for which the user may send and cancel orders; all of them for operators."""
+    accounts = accounts_visible_to(user)
+    if is_in(user, OPERATOR):
+        return accounts
+    return Account.objects.filter(memberships__user_id=user.pk, memberships__role="TRADER", pk__in=accounts.values("pk"))
+
+
+def remember_groups(user: User, names: Iterable[str]) -> None:
+    """Spare `is_in` its query for a user whose groups were read together with it."""
+    user._group_names = frozenset(names)  # type: ignore[union-attr]

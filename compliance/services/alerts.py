@@ -1,0 +1,58 @@
+"""Raising and closing what a person must look at. An alert is raised once per key and then counted."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+from django.db.models import F
+
+from compliance.models import Alert
+from oms.lib.errors import Invalid, NotFound
+
+__all__ = ["close_alert", "raise_alert", "settle_alert"]
+
+
+def raise_alert(
+    *,
+    key: str,
+    kind: str,
+    summary: str,
+    at: datetime,
+    severity: str = Alert.Severity.WARNING,
+    account_id: int | None = None,
+    order_id: UUID | None = None,
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Raise `key`, or count it again and reopen it when it was closed. Joins the caller's transaction."""
+    Alert.objects.bulk_create(
+        [
+            Alert(
+                key=key, kind=kind, severity=severity, summary=summary[:300], account_id=account_id,
+                order_id=order_id, details=details or {}, count=0, raised_at=at, last_raised_at=at,
+            )
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip
+    Alert.objects.filter(key=key).update(
+        count=F("count") + 1, last_raised_at=at, summary=summary[:300], severity=severity, closed_at=None
+    )
+
+
+@transaction.atomic(durable=True)
+def close_alert(alert_id: int, *, reason: str, user: AbstractBaseUser, at: datetime) -> Alert:
+    """Close an alert with a reason. Raises NotFound, or Invalid when the reason is empty."""
+    if not reason.strip():
+        raise Invalid("Say why the alert can be closed.", code="reason_missing")
+    alert = Alert.objects.select_for_update().filter(pk=alert_id, closed_at=None).first()
+    if alert is None:
+        raise NotFound("There is no open alert with this id.")
+    alert.closed_at, alert.closed_by_id, alert.closing_reason = at, user.pk, reason.strip()
+    alert.save(update_fields=["closed_at", "closed_by", "closing_reason"])
+    return alert
+
+
+def settle_alert(key: str, *, reason: str, at: datetime) -> None:
+    """Close the open alert of `key`, if there is one: what it warned of has passed. Joins the caller's transaction."""
+    Alert.objects.filter(key=key, closed_at=None).update(closed_at=at, closed_by=None, closing_reason=reason)

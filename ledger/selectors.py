@@ -1,0 +1,168 @@
+"""Reading what accounts have. Every queryset for a person is filtered by that person's accounts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Max, QuerySet, Sum
+from redis import RedisError
+
+from compliance.selectors import accounts_visible_to
+from ledger.models import CapitalAccount, CapitalEntry, Instrument, Position
+from oms.lib.clock import ist_date
+from oms.lib.db import distinct, fetch_models, fetch_rows
+from oms.lib.money import ZERO
+from oms.lib.redis import client
+
+User = AbstractBaseUser | AnonymousUser
+AVAILABLE_SECONDS = 30
+
+
+def portfolios_visible_to(user: User) -> "QuerySet[CapitalAccount]":
+    """The portfolios of the user's accounts."""
+    return CapitalAccount.objects.filter(account__in=accounts_visible_to(user)).select_related("account")
+
+
+def positions_visible_to(user: User) -> "QuerySet[Position]":
+    """The positions of the user's accounts."""
+    return Position.objects.filter(account__in=accounts_visible_to(user)).select_related(
+        "account", "capital_account", "instrument"
+    )
+
+
+def entries_of(portfolio: CapitalAccount) -> "QuerySet[CapitalEntry]":
+    """A portfolio's entries, newest first."""
+    return portfolio.entries.order_by("-seq")
+
+
+def entries_of_order(order_id: UUID) -> "QuerySet[CapitalEntry]":
+    """The capital that one order moved, oldest first."""
+    return CapitalEntry.objects.filter(order_id=order_id).order_by("seq")
+
+
+def instruments_named(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Instrument]:
+    """Instruments by (exchange, symbol); those that do not exist are left out. One query."""
+    pairs = sorted(set(names))
+    if not pairs:
+        return {}
+    exchanges, symbols = (list(column) for column in zip(*pairs, strict=True))
+    rows = fetch_models(
+        Instrument,
+        """JOIN unnest(%(exchanges)s::text[], %(symbols)s::text[]) AS k(exchange, symbol)
+           ON t.exchange = k.exchange AND t.symbol = k.symbol""",
+        {"exchanges": exchanges, "symbols": symbols},
+    )
+    return {(row.exchange, row.symbol): row for row in rows}
+
+
+def instruments_by_id(ids: Iterable[int]) -> dict[int, Instrument]:
+    """Instruments by primary key. One query."""
+    rows = fetch_models(Instrument, "WHERE t.id = ANY(%(ids)s)", {"ids": distinct(ids)})
+    return {row.pk: row for row in rows}
+
+
+def portfolio_ids_of(account_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Per account its portfolios' ids by code, the first-made first."""
+    found: dict[int, dict[str, int]] = {account_id: {} for account_id in account_ids}
+    rows = fetch_rows(
+        "SELECT account_id, code, id FROM ledger_capitalaccount WHERE account_id = ANY(%(ids)s) ORDER BY id",
+        {"ids": list(account_ids)},
+    )
+    for account_id, code, pk in rows:
+        found[account_id][code] = pk
+    return found
+
+
+def open_reservations(order_ids: Sequence[UUID]) -> dict[UUID, Decimal]:
+    """Rupees that each order still holds in reserve, reckoned from its entries."""
+    rows = fetch_rows(
+        """SELECT order_id, sum(CASE WHEN credit = 'RESERVED' THEN amount ELSE -amount END)
+           FROM ledger_capitalentry
+           WHERE order_id = ANY(%(ids)s) AND (debit = 'RESERVED' OR credit = 'RESERVED')
+           GROUP BY order_id""",
+        {"ids": list(order_ids)},
+    )
+    return dict(rows)
+
+
+def available(portfolio: CapitalAccount) -> Decimal:
+    """Free capital in rupees, from a cache of 30 s that every posting clears. For showing, never for deciding."""
+    key = _available_key(portfolio.code)
+    try:
+        cached = client().get(key)
+    except RedisError:
+        return _fresh_free(portfolio)
+    if isinstance(cached, str):
+        return Decimal(cached)
+    free = _fresh_free(portfolio)
+    try:
+        client().set(key, str(free), ex=AVAILABLE_SECONDS)
+    except RedisError:
+        pass  # the cache is a convenience
+    return free
+
+
+def forget_available(codes: Iterable[str]) -> None:
+    """Drop the cached free capital of portfolios, after a commit that moved it."""
+    try:
+        client().delete(*(_available_key(code) for code in codes))
+    except RedisError:
+        pass  # at worst a reader sees a figure up to 30 s old, as it may anyway
+
+
+def _available_key(code: str) -> str:
+    return f"capital:available:{code}"
+
+
+def _fresh_free(portfolio: CapitalAccount) -> Decimal:
+    return CapitalAccount.objects.values_list("free", flat=True).get(pk=portfolio.pk)
+
+
+@dataclass(frozen=True, slots=True)
+class Imbalance:
+    """One invariant of the books that does not hold: what, where, and by how many rupees."""
+
+    portfolio: str
+    rule: str
+    expected: Decimal
+    found: Decimal
+
+
+def trial_balance() -> list[Imbalance]:
+    """Every broken invariant of every portfolio; an empty list is what it should be.
+
+    Buckets against the sum of entries; reserved against the open reservations; allocated against the
+    positions; and in minus out against what is there.
+    """
+    wrong: list[Imbalance] = []
+    for portfolio in CapitalAccount.objects.order_by("pk"):
+        sums = _bucket_sums(portfolio)
+        tied = portfolio.positions.aggregate(total=Sum("allocated"))["total"] or ZERO
+        checks = [
+            ("free = Σ entries", sums["FREE"], portfolio.free),
+            ("reserved = Σ entries", sums["RESERVED"], portfolio.reserved),
+            ("allocated = Σ entries", sums["ALLOCATED"], portfolio.allocated),
+            ("allocated = Σ positions", tied, portfolio.allocated),
+            ("money in − out = Σ buckets", -sums["OUTSIDE"], portfolio.free + portfolio.reserved + portfolio.allocated),
+        ]
+        wrong += [Imbalance(portfolio.code, rule, want, got) for rule, want, got in checks if want != got]
+    return wrong
+
+
+def _bucket_sums(portfolio: CapitalAccount) -> dict[str, Decimal]:
+    sums = dict.fromkeys(("OUTSIDE", "FREE", "RESERVED", "ALLOCATED"), ZERO)
+    rows: Any = portfolio.entries.values_list("debit", "credit").annotate(total=Sum("amount"))
+    for debit, credit, total in rows:
+        sums[debit] -= total
+        sums[credit] += total
+    return sums
+
+
+def instruments_are_stale(at: datetime) -> bool:
+    """Whether no instrument was taken from a broker's dump on this IST day."""
+    latest = Instrument.objects.aggregate(latest=Max("dumped_at"))["latest"]
+    return latest is None or ist_date(latest) < ist_date(at)

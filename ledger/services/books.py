@@ -1,0 +1,410 @@
+"""The books of one transaction: capital accounts and positions, locked, changed in memory, written once.
+
+A service opens the books on what its orders touch, calls the verbs below order by order, and
+writes; a list of one order and of five hundred take the same statements. Rows are locked in one order
+everywhere (positions, then capital accounts, each ascending), after the order rows.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import transaction
+
+from compliance.services.alerts import raise_alert
+from ledger.models import AssetTransaction, Bucket, CapitalAccount, CapitalEntry, Position
+from ledger.positions import Effect, Holding, Trade, apply_trade
+from ledger.selectors import forget_available
+from oms.lib.actors import Actor
+from oms.lib.db import distinct, fetch_models, fetch_rows, insert_rows, require_transaction, update_rows
+from oms.lib.errors import DomainError
+from oms.lib.money import ZERO, to_paisa
+
+__all__ = ["Books", "Claim", "Fill", "InsufficientCapital", "PositionKey", "Settlement"]
+
+#: (portfolio id, instrument id, product)
+PositionKey = tuple[int, int, str]
+
+ENTRY_COLUMNS = (
+    "id", "capital_account", "account_id", "seq", "kind", "status", "debit", "credit", "amount", "free_after",
+    "reserved_after", "allocated_after", "order_id", "execution_id", "reserve_id", "key", "actor", "reason", "created_at",
+)  # fmt: skip
+TRANSACTION_COLUMNS = (
+    "id", "position", "account_id", "seq", "execution_id", "order_id", "reverses_id", "side", "quantity", "price",
+    "amount", "unit_margin", "charges", "realised", "trade_date", "booked_at",
+)  # fmt: skip
+POSITION_COLUMNS = (
+    "quantity", "reserved_units", "average_price", "allocated", "realised_pnl", "day", "day_buy_quantity",
+    "day_buy_value", "day_sell_quantity", "day_sell_value", "transaction_seq", "updated_at",
+)  # fmt: skip
+
+Kind, Status = CapitalEntry.Kind, CapitalEntry.Status
+
+
+class InsufficientCapital(DomainError):
+    """A reservation asks for more than is free."""
+
+    code = "insufficient_capital"
+    title = "Not enough free capital"
+
+
+@dataclass(slots=True)
+class Claim:
+    """What one order holds: rupees reserved for it, and units of its position promised to it."""
+
+    order_id: UUID
+    portfolio_id: int
+    position_key: PositionKey | None
+    reserve_id: UUID | None = None
+    reserved: Decimal = ZERO
+    units: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution to be booked.
+
+    `remaining` are the order's unexecuted units before it. `draws` are the units that use up the order's
+    reservation: all of them, unless they replace units booked before (an inferred execution).
+    """
+
+    execution_id: UUID
+    trade: Trade
+    charges: Decimal
+    remaining: Decimal
+    draws: Decimal
+    trade_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a fill did to the books; `overdrawn` says that free capital is now below zero."""
+
+    effect: Effect
+    returned: Decimal
+    overdrawn: bool
+
+
+@dataclass
+class Books:
+    """See the module. Make one with `Books.open`; nothing reaches the database before `write`."""
+
+    actor: Actor
+    at: datetime
+    portfolios: dict[int, CapitalAccount]
+    positions: dict[PositionKey, Position]
+    _entries: list[CapitalEntry] = field(default_factory=list)
+    _transactions: list[AssetTransaction] = field(default_factory=list)
+    _closings: dict[UUID, Status] = field(default_factory=dict)
+    _touched_portfolios: dict[int, CapitalAccount] = field(default_factory=dict)
+    _touched_positions: dict[PositionKey, Position] = field(default_factory=dict)
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        portfolio_ids: Iterable[int],
+        position_keys: Iterable[PositionKey] = (),
+        create_positions: bool = False,
+        actor: Actor,
+        at: datetime,
+    ) -> "Books":
+        """Lock and load. Positions that do not exist yet are made first if asked for."""
+        require_transaction()
+        keys = sorted(set(position_keys))
+        if create_positions and keys:
+            _create_missing_positions(keys, at)
+        positions = _lock_positions(keys) if keys else []
+        portfolios = fetch_models(
+            CapitalAccount, "WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE", {"ids": distinct(portfolio_ids)}
+        )
+        return cls(
+            actor=actor,
+            at=at,
+            portfolios={p.pk: p for p in portfolios},
+            positions={(p.capital_account_id, p.instrument_id, p.product): p for p in positions},
+        )
+
+    def closable(self, key: PositionKey, side: str) -> Decimal:
+        """Units that an order of `side` could close now: held the other way and promised to nobody."""
+        position = self.positions.get(key)
+        if position is None or (position.quantity > 0) == (side == "BUY"):
+            return ZERO
+        return max(abs(position.quantity) - position.reserved_units, ZERO)
+
+    def reserve(self, claim: Claim, amount: Decimal, *, key: str, units: Decimal = ZERO, forced: bool = False) -> None:
+        """Move `amount` rupees from free to reserved and promise `units`, for the order of `claim`.
+
+        Raises InsufficientCapital, with nothing changed, unless `forced` by a fact from the broker.
+        """
+        portfolio = self.portfolios[claim.portfolio_id]
+        if amount > 0 and portfolio.free < amount and not forced:
+            raise InsufficientCapital(
+                f"The order needs ₹{amount} of {portfolio.code}, of which ₹{portfolio.free} is free. "
+                "Lower the quantity or price, cancel another order, or deposit."
+            )
+        entry = self.move(
+            portfolio, Kind.RESERVE, amount, Bucket.FREE, Bucket.RESERVED, key=key, claim=claim, status=Status.PENDING
+        )
+        if entry:
+            claim.reserve_id = claim.reserve_id or entry.pk
+            claim.reserved += amount
+        if units:
+            self._position(claim).reserved_units += units
+            claim.units += units
+
+    def settle(self, claim: Claim, fill: Fill) -> Settlement:
+        """Book one execution: close and open the position, allocate from the order's reservation, charge.
+
+        The reservation is used up in proportion to the units filled; what this share leaves over goes
+        back to free, and what it lacks comes from free, below zero if the market so decided.
+        """
+        portfolio, position = self.portfolios[claim.portfolio_id], self._position(claim)
+        effect = apply_trade(_holding(position), fill.trade)
+        share = _share(claim.reserved, fill)
+        from_reserve = min(share, effect.allocated)
+        steps = (
+            (Kind.RELEASE, effect.released, Bucket.ALLOCATED, Bucket.FREE),
+            (Kind.REALISE, max(effect.realised, ZERO), Bucket.OUTSIDE, Bucket.FREE),
+            (Kind.REALISE, max(-effect.realised, ZERO), Bucket.FREE, Bucket.OUTSIDE),
+            (Kind.ALLOCATE, from_reserve, Bucket.RESERVED, Bucket.ALLOCATED),
+            (Kind.RELEASE, share - from_reserve, Bucket.RESERVED, Bucket.FREE),
+            (Kind.ALLOCATE, effect.allocated - from_reserve, Bucket.FREE, Bucket.ALLOCATED),
+            (Kind.CHARGE, fill.charges, Bucket.FREE, Bucket.OUTSIDE),
+        )
+        for step, (kind, amount, debit, credit) in enumerate(steps):
+            key = f"{fill.execution_id}:{step}"
+            self.move(portfolio, kind, amount, debit, credit, key=key, claim=claim, execution_id=fill.execution_id)
+        claim.reserved -= share
+        self._promise(claim, -min(claim.units, fill.draws))
+        self._book(position, claim.order_id, fill, effect)
+        return Settlement(effect, share - from_reserve, overdrawn=portfolio.free < 0)
+
+    def release(self, claim: Claim, *, failed: bool = False) -> Decimal:
+        """Give back all that the order still holds, because it ended (or `failed`: refused, or lost). Returns rupees."""
+        amount = claim.reserved
+        kind = Kind.FAIL if failed else Kind.RELEASE
+        portfolio = self.portfolios[claim.portfolio_id]
+        key = f"{claim.order_id}:{kind}:{portfolio.entry_seq + 1}"
+        self.move(portfolio, kind, amount, Bucket.RESERVED, Bucket.FREE, key=key, claim=claim)
+        claim.reserved = ZERO
+        self._promise(claim, -claim.units)
+        self.mark_reserve(claim, Status.FAILED if failed else Status.COMMITTED)
+        return amount
+
+    def lower(self, claim: Claim, amount: Decimal, *, key: str, units: Decimal = ZERO) -> None:
+        """Give back a part, because a cheaper modification was confirmed or a dearer one refused."""
+        amount = min(amount, claim.reserved)
+        portfolio = self.portfolios[claim.portfolio_id]
+        self.move(portfolio, Kind.RELEASE, amount, Bucket.RESERVED, Bucket.FREE, key=key, claim=claim)
+        claim.reserved -= amount
+        self._promise(claim, -min(units, claim.units))
+
+    def mark_reserve(self, claim: Claim, status: Status) -> None:
+        """Set the status of the order's open RESERVE entries."""
+        if claim.reserve_id:
+            self._closings[claim.order_id] = status
+
+    def reverse(self, execution_id: UUID) -> None:
+        """Undo one booked execution: refold its position without it and post the differences."""
+        undone = AssetTransaction.objects.get(execution_id=execution_id)
+        position = next(p for p in self.positions.values() if p.pk == undone.position_id)
+        portfolio = self.portfolios[position.capital_account_id]
+        holding = replay(position, without=undone.pk, booked=self._transactions)
+        tied, profit = holding.allocated - position.allocated, holding.realised - position.realised_pnl
+        steps = (
+            (Kind.ALLOCATE, max(tied, ZERO), Bucket.FREE, Bucket.ALLOCATED),
+            (Kind.RELEASE, max(-tied, ZERO), Bucket.ALLOCATED, Bucket.FREE),
+            (Kind.REALISE, max(profit, ZERO), Bucket.OUTSIDE, Bucket.FREE),
+            (Kind.REALISE, max(-profit, ZERO), Bucket.FREE, Bucket.OUTSIDE),
+            (Kind.CHARGE, undone.charges, Bucket.OUTSIDE, Bucket.FREE),
+        )
+        claim = Claim(undone.order_id or undone.pk, portfolio.pk, None)
+        for step, (kind, amount, debit, credit) in enumerate(steps):
+            key = f"{execution_id}:undo:{step}"
+            self.move(portfolio, kind, amount, debit, credit, key=key, claim=claim, execution_id=execution_id)
+        _hold(position, holding)
+        self._append(
+            position,
+            AssetTransaction(
+                order_id=undone.order_id, reverses_id=undone.pk, quantity=undone.quantity, price=undone.price,
+                side="SELL" if undone.side == "BUY" else "BUY", amount=undone.amount, unit_margin=undone.unit_margin,
+                charges=-undone.charges, realised=profit, trade_date=undone.trade_date,
+            ),
+        )  # fmt: skip
+
+    def hold(self, key: PositionKey, trade: Trade, *, trade_date: date) -> Decimal:
+        """Book a position that came from outside, without touching capital; returns its cost in rupees."""
+        position = self.positions[key]
+        effect = apply_trade(_holding(position), trade)
+        _hold(position, effect.holding)
+        self._append(
+            position,
+            AssetTransaction(
+                side=trade.side, quantity=trade.quantity, price=trade.price, unit_margin=trade.unit_margin,
+                amount=to_paisa(trade.quantity * trade.price), realised=effect.realised, trade_date=trade_date,
+            ),
+        )  # fmt: skip
+        return effect.allocated
+
+    def move(
+        self,
+        portfolio: CapitalAccount,
+        kind: Kind,
+        amount: Decimal,
+        debit: Bucket,
+        credit: Bucket,
+        *,
+        key: str,
+        claim: Claim | None = None,
+        execution_id: UUID | None = None,
+        status: Status = Status.COMMITTED,
+        reason: str = "",
+    ) -> CapitalEntry | None:
+        """Post one entry of `amount` rupees (none for zero). The lowest verb: prefer those above."""
+        if amount == 0:
+            return None
+        for bucket, change in ((debit, -amount), (credit, amount)):
+            if bucket is not Bucket.OUTSIDE:
+                name = bucket.value.lower()
+                setattr(portfolio, name, getattr(portfolio, name) + change)
+        portfolio.entry_seq += 1
+        entry = CapitalEntry(
+            capital_account_id=portfolio.pk, account_id=portfolio.account_id, seq=portfolio.entry_seq, kind=kind,
+            status=status, debit=debit, credit=credit, amount=amount, free_after=portfolio.free,
+            reserved_after=portfolio.reserved, allocated_after=portfolio.allocated,
+            order_id=claim and claim.order_id, execution_id=execution_id, reserve_id=claim and claim.reserve_id,
+            key=key, actor=f"{self.actor.type}:{self.actor.id}", reason=reason, created_at=self.at,
+        )  # fmt: skip
+        self._entries.append(entry)
+        self._touched_portfolios[portfolio.pk] = portfolio
+        return entry
+
+    def write(self) -> None:
+        """Write what changed. Capital accounts come last, so that a hot row is held for the shortest time."""
+        insert_rows(AssetTransaction, TRANSACTION_COLUMNS, self._transactions)
+        insert_rows(CapitalEntry, ENTRY_COLUMNS, self._entries)
+        _set_reserve_status(self._closings)
+        update_rows(Position, POSITION_COLUMNS, list(self._touched_positions.values()))
+        touched = list(self._touched_portfolios.values())
+        update_rows(CapitalAccount, ("free", "reserved", "allocated", "entry_seq"), touched)
+        for portfolio in touched:
+            if portfolio.free < 0:
+                raise_alert(
+                    key=f"overdraft:{portfolio.pk}", kind="OVERDRAFT", severity="CRITICAL", at=self.at,
+                    account_id=portfolio.account_id,
+                    summary=f"{portfolio.code} is overdrawn by ₹{-portfolio.free}: no new order until it is covered",
+                )  # fmt: skip
+        if touched:
+            codes = [p.code for p in touched]
+            transaction.on_commit(lambda: forget_available(codes))
+
+    def _position(self, claim: Claim) -> Position:
+        assert claim.position_key is not None
+        position = self.positions[claim.position_key]
+        self._touched_positions[claim.position_key] = position
+        return position
+
+    def _promise(self, claim: Claim, units: Decimal) -> None:
+        if units:
+            self._position(claim).reserved_units += units
+            claim.units += units
+
+    def _book(self, position: Position, order_id: UUID, fill: Fill, effect: Effect) -> None:
+        trade, amount = fill.trade, to_paisa(fill.trade.quantity * fill.trade.price)
+        _hold(position, effect.holding)
+        if position.day != fill.trade_date:
+            position.day = fill.trade_date
+            position.day_buy_quantity = position.day_sell_quantity = ZERO
+            position.day_buy_value = position.day_sell_value = ZERO
+        if trade.side == "BUY":
+            position.day_buy_quantity += trade.quantity
+            position.day_buy_value += amount
+        else:
+            position.day_sell_quantity += trade.quantity
+            position.day_sell_value += amount
+        self._append(
+            position,
+            AssetTransaction(
+                execution_id=fill.execution_id, order_id=order_id, side=trade.side, quantity=trade.quantity,
+                price=trade.price, amount=amount, unit_margin=trade.unit_margin, charges=fill.charges,
+                realised=effect.realised, trade_date=fill.trade_date,
+            ),
+        )  # fmt: skip
+
+    def _append(self, position: Position, booked: AssetTransaction) -> None:
+        position.transaction_seq += 1
+        position.updated_at = self.at
+        booked.position_id, booked.account_id = position.pk, position.account_id
+        booked.seq, booked.booked_at = position.transaction_seq, self.at
+        self._transactions.append(booked)
+        self._touched_positions[position.capital_account_id, position.instrument_id, position.product] = position
+
+
+def replay(
+    position: Position, *, without: UUID | None = None, booked: Iterable[AssetTransaction] = ()
+) -> Holding:
+    """Fold a position from its transactions, in the order of booking, leaving out what was reversed.
+
+    `booked` are transactions of this unit of work that the database does not have yet.
+    """
+    rows = [*position.transactions.order_by("seq"), *(t for t in booked if t.position_id == position.pk)]
+    undone = {t.reverses_id for t in rows if t.reverses_id} | {without}
+    holding = Holding()
+    for row in rows:
+        if row.reverses_id is None and row.pk not in undone:
+            holding = apply_trade(holding, Trade(row.side, row.quantity, row.price, row.unit_margin)).holding
+    return holding
+
+
+def _holding(position: Position) -> Holding:
+    return Holding(position.quantity, position.average_price, position.allocated, position.realised_pnl)
+
+
+def _hold(position: Position, holding: Holding) -> None:
+    position.quantity, position.average_price = holding.quantity, holding.average_price
+    position.allocated, position.realised_pnl = holding.allocated, holding.realised
+
+
+def _share(reserved: Decimal, fill: Fill) -> Decimal:
+    if fill.draws >= fill.remaining:
+        return reserved
+    return to_paisa(reserved * fill.draws / fill.remaining)
+
+
+def _lock_positions(keys: list[PositionKey]) -> list[Position]:
+    clauses = """JOIN unnest(%(portfolios)s::bigint[], %(instruments)s::bigint[], %(products)s::text[])
+        AS k(portfolio, instrument, product)
+        ON t.capital_account_id = k.portfolio AND t.instrument_id = k.instrument AND t.product = k.product
+        ORDER BY t.id FOR NO KEY UPDATE OF t"""
+    portfolios, instruments, products = (list(column) for column in zip(*keys, strict=True))
+    return fetch_models(
+        Position, clauses, {"portfolios": portfolios, "instruments": instruments, "products": products}
+    )
+
+
+def _create_missing_positions(keys: list[PositionKey], at: datetime) -> None:
+    accounts = dict(CapitalAccount.objects.filter(pk__in={k[0] for k in keys}).values_list("pk", "account_id"))
+    Position.objects.bulk_create(
+        [
+            Position(
+                capital_account_id=portfolio, account_id=accounts[portfolio], instrument_id=instrument,
+                product=product, updated_at=at,
+            )
+            for portfolio, instrument, product in keys
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip
+
+
+def _set_reserve_status(statuses: dict[UUID, Status]) -> None:
+    if statuses:
+        fetch_rows(
+            """UPDATE ledger_capitalentry AS t SET status = new.status
+               FROM unnest(%(orders)s::uuid[], %(statuses)s::text[]) AS new(order_id, status)
+               WHERE t.order_id = new.order_id AND t.kind = 'RESERVE' AND t.status <> new.status
+                 AND t.status IN ('PENDING', 'RECONCILING') RETURNING t.id""",
+            {"orders": list(statuses), "statuses": list(statuses.values())},
+        )

@@ -1,0 +1,69 @@
+"""The only place that fires a transition of an order.
+
+`advance` looks the event up in the table, fires the declared transition and says what the audit trail
+calls it. It writes nothing: the caller holds the row locked, and saves it with everything else.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from compliance.audit import EventType
+from orders.models import Order
+from orders.states import ENDED, TABLE, Event, State
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A transition that was fired: from where, to where, and under which name it is recorded."""
+
+    source: State
+    target: State
+    recorded_as: EventType
+
+    @property
+    def ends(self) -> bool:
+        """The order held capital before and no longer may."""
+        return self.target in ENDED and self.source not in ENDED
+
+    @property
+    def revives(self) -> bool:
+        """The order had ended for us and is working after all (it was lost, and turned up)."""
+        return self.source in ENDED and self.target not in ENDED
+
+
+_RECORDED_AS = {
+    Event.SUBMIT: EventType.ORDER_SENT,
+    Event.ACK: EventType.ORDER_PLACED,
+    Event.DEF_REJECT: EventType.ORDER_REJECTED,
+    Event.AMBIGUOUS: EventType.SEND_UNCONFIRMED,
+    Event.NOT_FOUND: EventType.ORDER_LOST,
+    Event.B_PENDING: EventType.ORDER_PLACED,
+    Event.B_TRIGGER: EventType.ORDER_TRIGGER_PENDING,
+    Event.B_OPEN: EventType.ORDER_OPENED,
+    Event.FILL_PART: EventType.ORDER_PARTIALLY_FILLED,
+    Event.FILL_FULL: EventType.ORDER_FILLED,
+    Event.B_CANCEL: EventType.ORDER_CANCELLED,
+    Event.B_REJECT: EventType.ORDER_REJECTED,
+    Event.B_EXPIRE: EventType.ORDER_EXPIRED,
+}
+
+
+def advance(order: Order, event: Event, *, at: datetime) -> Change | None:
+    """Apply `event` to a locked order. None means that it is stale or a repeat, and nothing changed."""
+    source = State(order.state)
+    target = TABLE.get((source, event))
+    if target is None:
+        return None
+    getattr(order, event.value)()
+    order.version += 1
+    order.updated_at = at
+    order.ended_at = at if target in ENDED else None
+    return Change(source, target, _recorded_as(source, event, target))
+
+
+def _recorded_as(source: State, event: Event, target: State) -> EventType:
+    if event is Event.B_OPEN and source is State.TRIGGER_PENDING:
+        return EventType.ORDER_TRIGGERED
+    if target is State.CANCELED:
+        return EventType.ORDER_CANCELLED
+    return _RECORDED_AS[event]

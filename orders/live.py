@@ -1,0 +1,59 @@
+"""What the live page shows of orders: states today, the pace of the last hour, what is stuck, sessions.
+
+Stuck means that a person should look: an order in flight to the broker for longer than a call may take,
+one whose fate is unknown, or an amendment that the broker has not settled.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Count, Q
+from django.db.models.functions import TruncMinute
+
+from orders.models import Amendment, BrokerAccount, Order
+from orders.selectors import orders_visible_to
+from orders.states import State
+
+User = AbstractBaseUser | AnonymousUser
+UNKNOWN_FOR = timedelta(seconds=10)
+IN_FLIGHT_FOR = timedelta(seconds=30)
+AMENDING_FOR = timedelta(minutes=1)
+
+
+def states_since(user: User, since: datetime) -> dict[State, int]:
+    """Orders created since an instant, counted by state, in the order of the lifecycle; absent states too."""
+    counts = dict(
+        orders_visible_to(user).filter(created_at__gte=since).order_by().values_list("state").annotate(n=Count("pk"))
+    )
+    return {state: counts.get(state, 0) for state in State}
+
+
+def orders_per_minute(user: User, since: datetime, until: datetime) -> list[tuple[datetime, int]]:
+    """Orders created in each minute of the span, quiet minutes as zero."""
+    rows = orders_visible_to(user).filter(created_at__gte=since, created_at__lt=until).order_by()
+    counts = dict(rows.annotate(minute=TruncMinute("created_at")).values_list("minute").annotate(n=Count("pk")))
+    first = since.replace(second=0, microsecond=0)
+    minutes = [first + timedelta(minutes=n) for n in range(int((until - first) / timedelta(minutes=1)) + 1)]
+    return [(minute, counts.get(minute, 0)) for minute in minutes]
+
+
+def stuck_orders(user: User, at: datetime, *, limit: int) -> Sequence[Order]:
+    """Orders UNKNOWN, or SUBMITTING for longer than a call to the broker may take, the oldest first."""
+    waiting = Q(state=State.UNKNOWN, sent_at__lt=at - UNKNOWN_FOR) | Q(
+        state=State.SUBMITTING, sent_at__lt=at - IN_FLIGHT_FOR
+    )
+    rows = orders_visible_to(user).filter(waiting, state__in=[State.UNKNOWN, State.SUBMITTING])
+    return list(rows.select_related("account", "broker_account").order_by("sent_at")[:limit])
+
+
+def stuck_amendments(user: User, at: datetime, *, limit: int) -> Sequence[Amendment]:
+    """Amendments that have been open for longer than a minute, the oldest first."""
+    rows = Amendment.objects.filter(state__in=Amendment.OPEN_STATES, created_at__lt=at - AMENDING_FOR)
+    mine = rows.filter(order__in=orders_visible_to(user))
+    return list(mine.select_related("order", "order__account").order_by("created_at")[:limit])
+
+
+def broker_accounts() -> Sequence[BrokerAccount]:
+    """Every broker account with the state of its session."""
+    return list(BrokerAccount.objects.order_by("name"))

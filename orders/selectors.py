@@ -1,0 +1,180 @@
+"""Reading orders. Every queryset for a person is filtered by that person's accounts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
+
+from compliance.selectors import accounts_visible_to
+from oms.lib.db import fetch_rows
+from orders.models import BrokerAccount, Order
+from orders.states import LIVE, WORKING, State
+from orders.types import OrderSnapshot
+
+User = AbstractBaseUser | AnonymousUser
+_LIVE = sorted(str(state) for state in LIVE)
+
+
+def orders_visible_to(user: User) -> "QuerySet[Order]":
+    """The orders of the user's accounts."""
+    return Order.objects.filter(account__in=accounts_visible_to(user))
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an account's orders go: the broker account, and whether its market never closes."""
+
+    broker_account_id: int
+    always_open: bool
+
+
+def routes_of(account_ids: Sequence[int]) -> dict[int, Route]:
+    """The route of each account that has one."""
+    rows = fetch_rows(
+        """SELECT r.account_id, b.id, b.trading_hours = 'ALWAYS'
+           FROM orders_routing AS r JOIN orders_brokeraccount AS b ON b.id = r.broker_account_id
+           WHERE r.account_id = ANY(%(ids)s)""",
+        {"ids": list(account_ids)},
+    )
+    return {account: Route(broker, always_open) for account, broker, always_open in rows}
+
+
+def sent_this_second(account_ids: Sequence[int], at: datetime) -> dict[tuple[int, str], int]:
+    """Orders let through in the calendar second of `at`, by (account, segment)."""
+    second = at.replace(microsecond=0)
+    rows = fetch_rows(
+        """SELECT account_id, segment, count(*) FROM orders_order
+           WHERE account_id = ANY(%(ids)s) AND created_at >= %(from)s AND created_at < %(to)s AND tag IS NOT NULL
+           GROUP BY account_id, segment""",
+        {"ids": list(account_ids), "from": second, "to": second + timedelta(seconds=1)},
+    )
+    return {(account, segment): count for account, segment, count in rows}
+
+
+def open_values(account_ids: Sequence[int]) -> dict[int, Decimal]:
+    """Rupees in working and unconfirmed orders, by account: what is unexecuted at its price."""
+    rows = fetch_rows(
+        """SELECT account_id, sum((quantity - filled_quantity) * coalesce(price, stop_price, price_at_entry, 0))
+           FROM orders_order WHERE account_id = ANY(%(ids)s) AND state = ANY(%(live)s) GROUP BY account_id""",
+        {"ids": list(account_ids), "live": _LIVE},
+    )
+    return dict(rows)
+
+
+def projected_positions(account_ids: Sequence[int]) -> dict[tuple[int, int, str], Decimal]:
+    """Signed units by (account, instrument, side) if every working order of that side executed."""
+    rows = fetch_rows(
+        """WITH held AS (
+               SELECT account_id, instrument_id, sum(quantity) AS units FROM ledger_position
+               WHERE account_id = ANY(%(ids)s) GROUP BY 1, 2),
+           working AS (
+               SELECT account_id, instrument_id, side,
+                      sum((quantity - filled_quantity) * CASE side WHEN 'BUY' THEN 1 ELSE -1 END) AS units
+               FROM orders_order WHERE account_id = ANY(%(ids)s) AND state = ANY(%(live)s) GROUP BY 1, 2, 3)
+           SELECT coalesce(h.account_id, w.account_id), coalesce(h.instrument_id, w.instrument_id), s.side,
+                  coalesce(max(h.units), 0) + coalesce(sum(w.units) FILTER (WHERE w.side = s.side), 0)
+           FROM held AS h FULL JOIN working AS w USING (account_id, instrument_id)
+           CROSS JOIN (VALUES ('BUY'), ('SELL')) AS s(side)
+           GROUP BY 1, 2, 3""",
+        {"ids": list(account_ids), "live": _LIVE},
+    )
+    return {(account, instrument, side): units for account, instrument, side, units in rows}
+
+
+#: What makes two orders equal for the duplicate guard.
+Fingerprint = tuple[Any, ...]
+
+
+def recent_fingerprints(account_ids: Sequence[int], since: datetime) -> set[Fingerprint]:
+    """The orders let through since an instant, as (account, exchange, symbol, side, type, product, quantity, prices)."""
+    rows = fetch_rows(
+        """SELECT account_id, exchange, symbol, side, type, product, quantity, price, stop_price FROM orders_order
+           WHERE account_id = ANY(%(ids)s) AND created_at >= %(since)s AND tag IS NOT NULL""",
+        {"ids": list(account_ids), "since": since},
+    )
+    return set(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What we hold of an order that a broker's row speaks of; enough to see whether the row says anything new."""
+
+    id: UUID
+    tag: str
+    broker_order_id: str
+    exchange_order_id: str
+    broker_status: str
+    state: str
+    filled_quantity: Decimal
+    has_open_amendment: bool
+
+
+def known_orders(broker_account_id: int, snapshots: Iterable[OrderSnapshot]) -> dict[str, Known]:
+    """Our orders by the broker order id of the rows that speak of them; strangers are absent. One query.
+
+    A row is ours by its broker order id, or by its tag while our order has no broker order id yet.
+    """
+    rows = list(snapshots)
+    found = fetch_rows(
+        """SELECT o.id, coalesce(o.tag, ''), o.broker_order_id, o.exchange_order_id, o.broker_status, o.state,
+                  o.filled_quantity,
+                  EXISTS (SELECT 1 FROM orders_amendment AS a
+                          WHERE a.order_id = o.id AND a.state IN ('QUEUED', 'SENDING', 'SENT', 'UNKNOWN'))
+           FROM orders_order AS o
+           WHERE o.broker_account_id = %(broker)s
+             AND (o.broker_order_id <> '' AND o.broker_order_id = ANY(%(ids)s)
+                  OR o.broker_order_id = '' AND o.tag = ANY(%(tags)s))""",
+        {
+            "broker": broker_account_id,
+            "ids": [row.broker_order_id for row in rows],
+            "tags": [tag for row in rows for tag in row.tags],
+        },
+    )
+    known = [Known(*row) for row in found]
+    by_id = {order.broker_order_id: order for order in known if order.broker_order_id}
+    by_tag = {order.tag: order for order in known if not order.broker_order_id}
+    ours: dict[str, Known] = {}
+    for row in rows:
+        order = by_id.get(row.broker_order_id) or next((by_tag[t] for t in row.tags if t in by_tag), None)
+        if order is not None:
+            ours[row.broker_order_id] = order
+    return ours
+
+
+def recorded_trades(broker_account_id: int, dates: Iterable[date]) -> set[tuple[str, str, Decimal, Decimal]]:
+    """The trades recorded for some trade dates, as (broker order id, trade id, quantity, price)."""
+    rows = fetch_rows(
+        """SELECT broker_order_id, trade_id, quantity, price FROM orders_execution
+           WHERE broker_account_id = %(broker)s AND trade_date = ANY(%(dates)s)""",
+        {"broker": broker_account_id, "dates": list(dates)},
+    )
+    return set(rows)
+
+
+def open_sessions() -> list[int]:
+    """Broker accounts that are logged in."""
+    return list(BrokerAccount.objects.filter(session_state="OPEN").order_by("pk").values_list("pk", flat=True))
+
+
+def misplaced(broker_account_id: int) -> "QuerySet[Order]":
+    """Orders that a complete poll ought to show: unknown to the broker so far, or working there."""
+    return Order.objects.filter(broker_account_id=broker_account_id, state__in=[State.UNKNOWN, *WORKING])
+
+
+def with_work_waiting(*, at: datetime) -> list[int]:
+    """Broker accounts, logged in, with an order to send or an amendment due."""
+    rows = fetch_rows(
+        """SELECT b.id FROM orders_brokeraccount AS b WHERE b.session_state = 'OPEN' AND (
+               EXISTS (SELECT 1 FROM orders_order AS o
+                       WHERE o.broker_account_id = b.id AND o.state = 'CREATED' AND o.broker_order_id = '')
+               OR EXISTS (SELECT 1 FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
+                          WHERE a.state = 'QUEUED' AND a.due_at <= %(at)s AND o.broker_account_id = b.id
+                            AND o.broker_order_id <> ''))""",
+        {"at": at},
+    )
+    return [pk for (pk,) in rows]

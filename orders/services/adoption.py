@@ -1,0 +1,81 @@
+"""Orders found in a broker's book that we did not send: adopted as EXTERNAL, so that positions and reports are whole.
+
+They are read-only here. Nothing is reserved for them; what they execute is booked like any fact from the market.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from compliance.audit import EventType
+from compliance.services.alerts import raise_alert
+from ledger.selectors import instruments_named, portfolio_ids_of
+from oms.lib.actors import BROKER
+from oms.lib.clock import ist_date
+from oms.lib.ids import new_id
+from orders.models import BrokerAccount, Order
+from orders.selectors import known_orders
+from orders.services.desk import Desk
+from orders.states import Event
+from orders.types import PRICED, STOPS, OrderSnapshot, OrderType
+
+
+def adopt(broker_account_id: int, strangers: Sequence[OrderSnapshot], *, at: datetime) -> list[Order]:
+    """Take in orders that are not ours, under the broker account's default account; their progress is applied after."""
+    with transaction.atomic(durable=True):
+        # One adopter at a time, so that two polls do not adopt the same order under two ids.
+        broker_account = BrokerAccount.objects.select_for_update().get(pk=broker_account_id)
+        already = known_orders(broker_account_id, strangers)
+        strangers = [s for s in strangers if s.broker_order_id not in already]
+        owned = portfolio_ids_of([broker_account.default_account_id])[broker_account.default_account_id]
+        if not strangers or not owned:
+            return []
+        instruments = instruments_named((s.exchange, s.symbol) for s in strangers)
+        desk = Desk(actor=BROKER, at=at)
+        for snapshot in strangers:
+            instrument = instruments.get((snapshot.exchange, snapshot.symbol))
+            order = _external(snapshot, broker_account, next(iter(owned.values())), at)
+            if instrument is not None:
+                order.instrument_id, order.segment = instrument.pk, instrument.segment
+            desk.add(order)
+            desk.note(order, EventType.ORDER_ADOPTED, _described(order, snapshot))
+            desk.fire(order, Event.ACK, {"broker_order_id": order.broker_order_id})
+        desk.write()
+        raise_alert(
+            key=f"external:{broker_account_id}:{ist_date(at)}", kind="EXTERNAL_ORDER", at=at,
+            account_id=broker_account.default_account_id, order_id=order.id,
+            summary=f"Orders that were not sent from here appeared at {broker_account.name}, the latest {order}",
+        )  # fmt: skip
+    return list(desk.orders.values())
+
+
+def _external(snapshot: OrderSnapshot, broker_account: BrokerAccount, portfolio_id: int, at: datetime) -> Order:
+    terms = snapshot.terms
+    return Order(
+        id=new_id(), account_id=broker_account.default_account_id, portfolio_id=portfolio_id,
+        broker_account_id=broker_account.pk, origin=Order.Origin.EXTERNAL, exchange=snapshot.exchange,
+        symbol=snapshot.symbol, side=snapshot.side, type=_type_that_fits(snapshot), product=snapshot.product,
+        variety=snapshot.variety[:8], time_in_force=terms.time_in_force, quantity=terms.quantity,
+        price=terms.price if terms.type in PRICED else None,
+        stop_price=terms.stop_price if terms.type in STOPS else None,
+        disclosed_quantity=terms.disclosed_quantity, broker_order_id=snapshot.broker_order_id,
+        trade_date=ist_date(at), created_at=at, updated_at=at,
+    )  # fmt: skip
+
+
+def _type_that_fits(snapshot: OrderSnapshot) -> str:
+    """The broker's type, or MARKET when the row lacks the price that its type needs."""
+    terms = snapshot.terms
+    if (terms.type in PRICED and terms.price is None) or (terms.type in STOPS and terms.stop_price is None):
+        return OrderType.MARKET.value
+    return str(terms.type)
+
+
+def _described(order: Order, snapshot: OrderSnapshot) -> dict[str, object]:
+    return {
+        "broker_order_id": order.broker_order_id, "exchange": order.exchange, "symbol": order.symbol,
+        "side": order.side, "order_type": order.type, "product": order.product, "quantity": order.quantity,
+        "price": order.price, "stop_price": order.stop_price, "broker_status": snapshot.raw_status,
+        "tags": list(snapshot.tags),
+    }  # fmt: skip

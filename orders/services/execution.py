@@ -1,0 +1,209 @@
+"""Applying what a broker says of orders: from polls, postbacks and looks alike, in any order, any number of times.
+
+`apply_book` finds what differs from what we hold, locks only that, and applies it in chunks, each one
+transaction. A snapshot may be old, partial or doubled; nothing here trusts its timestamps, and a filled
+quantity never goes back.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from compliance.audit import EventType
+from compliance.services.alerts import raise_alert
+from ledger.services.books import Status as ReserveStatus
+from oms.lib.actors import BROKER
+from orders.models import Amendment, BrokerMessage, Execution, Order
+from orders.selectors import Known, known_orders, recorded_trades
+from orders.services import postings
+from orders.services.adoption import adopt
+from orders.services.desk import Desk
+from orders.services.fills import apply_fills
+from orders.services.overlay import FRESH, close_amendments, confirm_modifications
+from orders.states import ENDED, LIVE, Event, State
+from orders.types import BrokerStatus, OrderSnapshot, TradeSnapshot
+
+CHUNK = 250
+
+EVENT_OF = {
+    BrokerStatus.PENDING: Event.B_PENDING,
+    BrokerStatus.OVERLAY: Event.B_PENDING,
+    BrokerStatus.TRIGGER: Event.B_TRIGGER,
+    BrokerStatus.OPEN: Event.B_OPEN,
+    BrokerStatus.CANCELLED: Event.B_CANCEL,
+    BrokerStatus.REJECTED: Event.B_REJECT,
+    BrokerStatus.LAPSED: Event.B_EXPIRE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a broker says of one order: its row, and the trades known for it (perhaps not all yet)."""
+
+    snapshot: OrderSnapshot
+    trades: tuple[TradeSnapshot, ...] = ()
+
+
+def apply_book(
+    broker_account_id: int,
+    snapshots: Sequence[OrderSnapshot],
+    trades: Sequence[TradeSnapshot],
+    *,
+    at: datetime,
+    source: str = BrokerMessage.Source.POLL,
+) -> int:
+    """Apply order rows and trades of one broker account; returns how many orders were looked at under lock.
+
+    Rows that are not ours are adopted as EXTERNAL orders first. Applying the same again changes nothing.
+    """
+    of_order: dict[str, list[TradeSnapshot]] = defaultdict(list)
+    for trade in trades:
+        of_order[trade.broker_order_id].append(trade)
+    known = known_orders(broker_account_id, snapshots)
+    strangers = [s for s in snapshots if s.broker_order_id not in known]
+    if strangers:
+        adopt(broker_account_id, strangers, at=at)
+        known = known_orders(broker_account_id, snapshots)
+    unseen = _with_unseen_trades(broker_account_id, trades)
+    todo = [
+        (known[s.broker_order_id].id, Observation(s, tuple(of_order[s.broker_order_id])))
+        for s in snapshots
+        if s.broker_order_id in known and (s.broker_order_id in unseen or _differs(known[s.broker_order_id], s))
+    ]
+    todo.sort(key=lambda item: item[0])
+    for start in range(0, len(todo), CHUNK):
+        _apply_chunk(todo[start : start + CHUNK], at=at, source=source)
+    return len(todo)
+
+
+def _with_unseen_trades(broker_account_id: int, trades: Sequence[TradeSnapshot]) -> set[str]:
+    recorded = recorded_trades(broker_account_id, {t.trade_date for t in trades})
+    return {t.broker_order_id for t in trades if (t.broker_order_id, t.trade_id, t.quantity, t.price) not in recorded}
+
+
+def _differs(known: Known, snapshot: OrderSnapshot) -> bool:
+    return (
+        known.broker_order_id != snapshot.broker_order_id
+        or known.broker_status != snapshot.raw_status
+        or known.filled_quantity != snapshot.filled_quantity
+        or known.exchange_order_id != snapshot.exchange_order_id
+        or known.has_open_amendment
+        or State(known.state) in _UNSETTLED
+    )
+
+
+#: States in which even a row that looks the same may have something to say.
+_UNSETTLED = frozenset({State.CREATED, State.SUBMITTING, State.UNKNOWN, State.LOST})
+
+
+def _apply_chunk(todo: Sequence[tuple[UUID, Observation]], *, at: datetime, source: str) -> None:
+    with transaction.atomic(durable=True):
+        desk = Desk.open([pk for pk, _ in todo], actor=BROKER, at=at)
+        orders = list(desk.orders.values())
+        desk.open_books(orders, create_positions=any(o.trades or o.snapshot.filled_quantity for _, o in todo))
+        executions = _executions_of(orders)
+        amendments = _open_amendments_of(orders)
+        for pk, observation in todo:
+            order = desk.orders[pk]
+            observe(desk, order, observation, executions[pk], amendments[pk], source=source)
+        desk.write()
+
+
+def _executions_of(orders: Sequence[Order]) -> dict[UUID, list[Execution]]:
+    found: dict[UUID, list[Execution]] = defaultdict(list)
+    for execution in Execution.objects.filter(order__in=[o.id for o in orders]).order_by("recorded_at", "pk"):
+        found[execution.order_id].append(execution)
+    return found
+
+
+def _open_amendments_of(orders: Sequence[Order]) -> dict[UUID, list[Amendment]]:
+    found: dict[UUID, list[Amendment]] = defaultdict(list)
+    rows = Amendment.objects.filter(order__in=[o.id for o in orders], state__in=Amendment.OPEN_STATES)
+    for amendment in rows.order_by("created_at"):
+        found[amendment.order_id].append(amendment)
+    return found
+
+
+def observe(
+    desk: Desk,
+    order: Order,
+    seen: Observation,
+    executions: list[Execution],
+    amendments: list[Amendment],
+    *,
+    source: str,
+) -> None:
+    """Bring one locked order to what the broker says: terms, then executions, then status, then capital."""
+    snapshot, before = seen.snapshot, State(order.state)
+    _link(desk, order, snapshot, source)
+    confirm_modifications(desk, order, snapshot, amendments, fresh=source in FRESH)
+    grew = apply_fills(desk, order, seen.snapshot, seen.trades, executions)
+    event = EVENT_OF.get(snapshot.status)
+    if event is not None and not _is_behind(order, snapshot):
+        order.broker_message = snapshot.message[:500] or order.broker_message
+        if event is Event.B_REJECT and not order.rejection_reason:
+            order.rejection_code, order.rejection_reason = "BROKER", order.broker_message
+        desk.fire(order, event, _said(snapshot), broker_time=snapshot.broker_time)
+    _complete(desk, order, snapshot)
+    if snapshot.status is BrokerStatus.UNHEARD_OF:
+        raise_alert(
+            key=f"status:{snapshot.raw_status}", kind="UNKNOWN_STATUS", at=desk.at, order_id=order.id,
+            summary=f"The broker uses a status we have never seen: {snapshot.raw_status!r}; treated as live",
+        )  # fmt: skip
+    _settle_capital(desk, order, before)
+    close_amendments(desk, order, amendments, fresh=source in FRESH)
+    if grew and before in ENDED and before is not State.LOST:
+        raise_alert(
+            key=f"late-fill:{order.id}", kind="LATE_FILL", severity="CRITICAL", at=desk.at, order_id=order.id,
+            account_id=order.account_id, summary=f"{order} executed after it was {before}",
+        )  # fmt: skip
+
+
+def _link(desk: Desk, order: Order, snapshot: OrderSnapshot, source: str) -> None:
+    """Take over the broker's ids and words, and keep the row for the timeline when it says something new."""
+    news = (snapshot.broker_order_id, snapshot.raw_status, snapshot.exchange_order_id or order.exchange_order_id)
+    if news != (order.broker_order_id, order.broker_status, order.exchange_order_id) or (
+        snapshot.filled_quantity > order.filled_quantity
+    ):
+        order.broker_order_id, order.broker_status, order.exchange_order_id = news
+        order.complete_misses = 0
+        summary = f"{snapshot.raw_status}, filled {snapshot.filled_quantity:f} of {snapshot.terms.quantity:f}"
+        desk.keep(BrokerMessage(order=order, source=source, summary=summary, raw=snapshot.raw, received_at=desk.at))
+        desk.touch(order)
+
+
+def _is_behind(order: Order, snapshot: OrderSnapshot) -> bool:
+    """An old row must not end an order; an ending that leaves fewer filled than we know is old."""
+    return snapshot.filled_quantity < order.filled_quantity
+
+
+def _complete(desk: Desk, order: Order, snapshot: OrderSnapshot) -> None:
+    """The broker calls it complete at a quantity that we never confirmed: somebody changed it elsewhere."""
+    quantity = snapshot.terms.quantity
+    if snapshot.status is not BrokerStatus.COMPLETE or order.filled_quantity != quantity or quantity >= order.quantity:
+        return
+    data = {"old": {"quantity": order.quantity}, "new": {"quantity": quantity}, "by": "outside this system"}
+    order.quantity = quantity
+    desk.note(order, EventType.ORDER_MODIFIED, data)
+    desk.fire(order, Event.FILL_FULL, _said(snapshot), broker_time=snapshot.broker_time)
+
+
+def _said(snapshot: OrderSnapshot) -> dict[str, object]:
+    return {
+        "broker_order_id": snapshot.broker_order_id, "exchange_order_id": snapshot.exchange_order_id,
+        "broker_status": snapshot.raw_status, "message": snapshot.message, "filled": snapshot.filled_quantity,
+    }  # fmt: skip
+
+
+def _settle_capital(desk: Desk, order: Order, before: State) -> None:
+    after = State(order.state)
+    if before not in ENDED and after in ENDED:
+        postings.release(desk, order, failed=after is State.REJECTED)
+    elif before is State.LOST and after in LIVE:
+        postings.revive(desk, order, None)
+    elif before is State.UNKNOWN and after in LIVE:
+        postings.books_of(desk).mark_reserve(desk.claims[order.id], ReserveStatus.PENDING)

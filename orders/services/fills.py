@@ -1,0 +1,158 @@
+"""Executions of one order: recording trades once, inferring what the order book knows before the trades do.
+
+When the book shows more filled than the trades, an inferred execution stands in for the difference under
+a deterministic id; when real trades arrive it is undone by a reversing row and they take its place. The sum
+never counts anything twice and never goes back.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from compliance.audit import EventType
+from compliance.services.alerts import raise_alert
+from oms.lib.clock import ist_date
+from oms.lib.ids import new_id
+from oms.lib.money import ZERO
+from orders.lifecycle import advance
+from orders.models import Execution, Order
+from orders.services import postings
+from orders.services.desk import Desk
+from orders.states import Event
+from orders.types import OrderSnapshot, TradeSnapshot
+
+PRICE_STEP = Decimal("0.0001")
+
+
+def apply_fills(
+    desk: Desk, order: Order, snapshot: OrderSnapshot, trades: Sequence[TradeSnapshot], recorded: list[Execution]
+) -> bool:
+    """Record what is new of an order's executions; returns whether its filled quantity grew.
+
+    `recorded` are all its executions so far, reversals included; new ones are appended to it.
+    """
+    before = order.filled_quantity
+    if order.instrument_id is None:
+        return _unbooked(desk, order, snapshot)
+    active = _active(recorded)
+    _check_repeats(desk, order, trades, active)
+    new = _unrecorded(trades, active)
+    inferred = [e for e in active if e.is_inferred]
+    replaced = ZERO
+    if new and inferred:
+        replaced = sum((e.quantity for e in inferred), ZERO)
+        recorded += [_undo(desk, order, execution) for execution in inferred]
+    for trade in new:
+        units = min(replaced, trade.quantity)
+        replaced -= units
+        recorded.append(_record(desk, order, _execution(order, trade, desk), replaces=units))
+    missing = max(snapshot.filled_quantity, before) - order.filled_quantity
+    if missing > 0:
+        recorded.append(_record(desk, order, _infer(desk, order, snapshot, missing), replaces=min(replaced, missing)))
+    return order.filled_quantity > before
+
+
+def _active(recorded: Iterable[Execution]) -> list[Execution]:
+    rows = list(recorded)
+    undone = {e.reverses_id for e in rows if e.reverses_id}
+    return [e for e in rows if e.reverses_id is None and e.pk not in undone]
+
+
+def _unrecorded(trades: Sequence[TradeSnapshot], active: Sequence[Execution]) -> list[TradeSnapshot]:
+    have = {(e.exchange, e.trade_id, e.trade_date) for e in active}
+    new: dict[tuple[object, ...], TradeSnapshot] = {}
+    for trade in trades:
+        key = (trade.exchange, trade.trade_id, trade.trade_date)
+        if key not in have:
+            new.setdefault(key, trade)
+    return list(new.values())
+
+
+def _check_repeats(desk: Desk, order: Order, trades: Sequence[TradeSnapshot], active: Sequence[Execution]) -> None:
+    """The same trade with another quantity or price is an incident, not a repeat."""
+    have = {(e.exchange, e.trade_id, e.trade_date): e for e in active}
+    for trade in trades:
+        known = have.get((trade.exchange, trade.trade_id, trade.trade_date))
+        if known is not None and (known.quantity, known.price) != (trade.quantity, trade.price):
+            raise_alert(
+                key=f"trade-changed:{known.pk}", kind="TRADE_CHANGED", severity="CRITICAL", at=desk.at,
+                account_id=order.account_id, order_id=order.id, details={"raw": str(trade.raw)[:2000]},
+                summary=f"Trade {trade.trade_id} was {known.quantity} @ {known.price} and is now reported as "
+                f"{trade.quantity} @ {trade.price}",
+            )  # fmt: skip
+
+
+def _execution(order: Order, trade: TradeSnapshot, desk: Desk) -> Execution:
+    return Execution(
+        id=new_id(), order_id=order.id, account_id=order.account_id, broker_account_id=order.broker_account_id,
+        exchange=trade.exchange, broker_order_id=trade.broker_order_id, trade_id=trade.trade_id,
+        trade_date=trade.trade_date, side=order.side, quantity=trade.quantity, price=trade.price,
+        traded_at=trade.traded_at, recorded_at=desk.at,
+    )  # fmt: skip
+
+
+def _infer(desk: Desk, order: Order, snapshot: OrderSnapshot, missing: Decimal) -> Execution:
+    """An execution for what the order book shows beyond the trades, at the price that explains its average."""
+    value = snapshot.average_price * snapshot.filled_quantity - order.filled_value
+    price = (value / missing).quantize(PRICE_STEP) if value > 0 else snapshot.average_price
+    target = order.filled_quantity + missing
+    return Execution(
+        id=new_id(), order_id=order.id, account_id=order.account_id, broker_account_id=order.broker_account_id,
+        exchange=order.exchange, broker_order_id=order.broker_order_id, trade_id=f"INF-{order.filled_quantity:f}-{target:f}",
+        trade_date=ist_date(desk.at), side=order.side, quantity=missing, price=price, is_inferred=True,
+        traded_at=desk.at, recorded_at=desk.at,
+    )  # fmt: skip
+
+
+def _record(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal) -> Execution:
+    """Book one execution and let the order grow by it."""
+    postings.settle(desk, order, execution, replaces=replaces)
+    order.filled_quantity += execution.quantity
+    order.filled_value += execution.quantity * execution.price
+    order.charges += execution.charges
+    desk.execute(execution)
+    full = order.filled_quantity >= order.quantity
+    advance(order, Event.FILL_FULL if full else Event.FILL_PART, at=desk.at)
+    desk.note(
+        order,
+        EventType.ORDER_FILLED if full else EventType.ORDER_PARTIALLY_FILLED,
+        {
+            "execution_id": execution.id, "trade_id": execution.trade_id, "inferred": execution.is_inferred,
+            "quantity": execution.quantity, "price": execution.price, "charges": execution.charges,
+            "filled": order.filled_quantity, "remaining": max(order.remaining_quantity, ZERO), "state": order.state,
+            "symbol": order.symbol, "exchange": order.exchange, "side": order.side, "traded_at": execution.traded_at,
+        },
+    )  # fmt: skip
+    return execution
+
+
+def _undo(desk: Desk, order: Order, execution: Execution) -> Execution:
+    """Undo one execution: in the books, on the order, and by a row that points at it."""
+    postings.books_of(desk).reverse(execution.pk)
+    order.filled_quantity -= execution.quantity
+    order.filled_value -= execution.quantity * execution.price
+    order.charges -= execution.charges
+    reversal = Execution(
+        id=new_id(), order_id=order.id, account_id=order.account_id, broker_account_id=order.broker_account_id,
+        exchange=execution.exchange, broker_order_id=execution.broker_order_id,
+        trade_id=f"REV-{execution.trade_id}"[:60], trade_date=execution.trade_date, side=execution.side,
+        quantity=execution.quantity, price=execution.price, charges=-execution.charges, reverses=execution,
+        traded_at=desk.at, recorded_at=desk.at,
+    )  # fmt: skip
+    desk.execute(reversal)
+    desk.note(
+        order, EventType.EXECUTION_REVERSED,
+        {"execution_id": execution.id, "trade_id": execution.trade_id, "quantity": execution.quantity,
+         "price": execution.price, "reason": "the exchange's own trades have arrived"},
+    )  # fmt: skip
+    return reversal
+
+
+def _unbooked(desk: Desk, order: Order, snapshot: OrderSnapshot) -> bool:
+    """An external order in an instrument that we do not know cannot be booked: a person must look."""
+    if snapshot.filled_quantity > order.filled_quantity:
+        raise_alert(
+            key=f"unbooked:{order.id}", kind="UNBOOKED_EXECUTION", severity="CRITICAL", at=desk.at,
+            account_id=order.account_id, order_id=order.id,
+            summary=f"{order} executed at the broker, but the instrument is not on file: sync instruments",
+        )  # fmt: skip
+    return False

@@ -1,0 +1,143 @@
+"""What becomes of amendments: confirmed or refused by what the broker shows, or by how the order ended.
+
+HTTP 200 to a modification only means "received"; the truth is the order's row. A row that still shows the
+old terms proves nothing while it may be stale, so only a targeted look, some seconds later, refuses.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from compliance.audit import EventType
+from compliance.services.alerts import raise_alert
+from ledger.rates import rate_card
+from oms.lib.clock import ist_date
+from oms.lib.money import ZERO
+from orders.models import Amendment, BrokerMessage, Order
+from orders.services import postings
+from orders.services.desk import Desk
+from orders.services.terms import apply_terms
+from orders.states import ENDED, State
+from orders.types import UNPRICED, BrokerStatus, OrderSnapshot, OrderType, Terms, TimeInForce
+
+Kind, AmendmentState = Amendment.Kind, Amendment.State
+
+#: How long the broker may take to show what it received, before a targeted look may conclude that it did not.
+SETTLES_WITHIN = timedelta(seconds=5)
+#: A cancel that had no effect is sent again; this often, then a person must look.
+CANCEL_ATTEMPTS = 5
+_AT_BROKER = (AmendmentState.SENDING, AmendmentState.SENT, AmendmentState.UNKNOWN)
+
+
+def terms_asked(order: Order, amendment: Amendment) -> Terms:
+    """The terms that a modification asks for."""
+    return Terms(
+        quantity=amendment.quantity or order.quantity, price=amendment.price, stop_price=amendment.stop_price,
+        type=OrderType(amendment.type), time_in_force=TimeInForce(amendment.time_in_force),
+        disclosed_quantity=amendment.disclosed_quantity or ZERO,
+    )  # fmt: skip
+
+
+def confirm_modifications(
+    desk: Desk, order: Order, snapshot: OrderSnapshot, amendments: Sequence[Amendment], *, fresh: bool
+) -> None:
+    """Before fills and status are applied: adopt new terms that the broker shows, refuse those it did not take."""
+    for amendment in amendments:
+        if amendment.kind != Kind.MODIFY or amendment.state not in _AT_BROKER:
+            continue
+        if snapshot.status is not BrokerStatus.OVERLAY and _shows(snapshot, terms_asked(order, amendment)):
+            _confirm(desk, order, amendment)
+        elif fresh and snapshot.status is not BrokerStatus.OVERLAY and _is_overdue(desk, amendment):
+            refuse(desk, order, amendment, snapshot.message or "The broker did not take the change.")
+
+
+def close_amendments(desk: Desk, order: Order, amendments: Sequence[Amendment], *, fresh: bool) -> None:
+    """After the status was applied: an ended order settles what was open; a cancel without effect goes again."""
+    for amendment in amendments:
+        if amendment.state not in Amendment.OPEN_STATES:
+            continue
+        if order.state in ENDED:
+            _close_with_order(desk, order, amendment)
+        elif amendment.kind == Kind.CANCEL and fresh and amendment.state in _AT_BROKER and _is_overdue(desk, amendment):
+            _cancel_again(desk, order, amendment)
+
+
+def supersede(desk: Desk, order: Order, amendment: Amendment) -> None:
+    """A cancel overtakes a modification that nobody has sent yet."""
+    _finish(desk, amendment, AmendmentState.SUPERSEDED, "overtaken by a cancel")
+    desk.note(order, EventType.MODIFY_REJECTED, {"reason": "overtaken by a cancel"})
+    _lower_to_terms(desk, order, amendment)
+
+
+def refuse(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
+    """The broker did not take it: what was reserved for it goes back. The desk's books are open."""
+    _finish(desk, amendment, AmendmentState.REJECTED, message)
+    rejected = EventType.MODIFY_REJECTED if amendment.kind == Kind.MODIFY else EventType.CANCEL_REJECTED
+    desk.note(order, rejected, {"reason": message})
+    if amendment.kind == Kind.MODIFY and order.state not in ENDED:
+        _lower_to_terms(desk, order, amendment)
+
+
+def _shows(snapshot: OrderSnapshot, asked: Terms) -> bool:
+    seen = snapshot.terms
+    if seen.quantity != asked.quantity:
+        return False
+    if asked.type in UNPRICED:
+        return True  # under market protection the broker turns the type into LIMIT at a price of its own
+    same_trigger = asked.stop_price is None or seen.stop_price == asked.stop_price or seen.type != asked.type
+    return seen.price == asked.price and same_trigger
+
+
+def _is_overdue(desk: Desk, amendment: Amendment) -> bool:
+    return amendment.sent_at is not None and desk.at - amendment.sent_at >= SETTLES_WITHIN
+
+
+def _confirm(desk: Desk, order: Order, amendment: Amendment) -> None:
+    old, new = postings.terms_of(order), terms_asked(order, amendment)
+    apply_terms(order, new)
+    order.version += 1
+    order.modifications += 1
+    _finish(desk, amendment, AmendmentState.CONFIRMED, "")
+    names = [n for n in Terms.__slots__ if getattr(old, n) != getattr(new, n)]
+    data = {"old": {n: getattr(old, n) for n in names}, "new": {n: getattr(new, n) for n in names}}
+    desk.note(order, EventType.ORDER_MODIFIED, data)
+    _lower_to_terms(desk, order, amendment)
+
+
+def _lower_to_terms(desk: Desk, order: Order, amendment: Amendment) -> None:
+    """Keep in reserve no more than the order's present terms need."""
+    claim, instrument = desk.claims[order.id], desk.instruments[order.instrument_id]
+    terms = postings.terms_of(order)
+    price = postings.worst_price(order, terms, order.price_at_entry)
+    if price is None or order.state in ENDED:
+        return
+    card = rate_card(ist_date(desk.at))
+    need = postings.need_of(card, order, instrument, terms, claim.units, price)
+    postings.lower(desk, order, need, f"{amendment.id}:LOWER")
+
+
+def _close_with_order(desk: Desk, order: Order, amendment: Amendment) -> None:
+    if amendment.kind == Kind.CANCEL and order.state == State.CANCELED:
+        _finish(desk, amendment, AmendmentState.CONFIRMED, "")
+    else:
+        refuse(desk, order, amendment, f"The order is {order.state}.")
+
+
+def _cancel_again(desk: Desk, order: Order, amendment: Amendment) -> None:
+    if amendment.attempts >= CANCEL_ATTEMPTS:
+        refuse(desk, order, amendment, f"No effect after {amendment.attempts} attempts.")
+        raise_alert(
+            key=f"cancel-stuck:{amendment.id}", kind="CANCEL_STUCK", severity="CRITICAL", at=desk.at,
+            account_id=order.account_id, order_id=order.id, summary=f"{order} cannot be cancelled at the broker",
+        )  # fmt: skip
+        return
+    amendment.state, amendment.due_at = AmendmentState.QUEUED, desk.at
+    desk.amend(amendment)
+
+
+def _finish(desk: Desk, amendment: Amendment, state: AmendmentState, message: str) -> None:
+    amendment.state, amendment.message = state, message[:500]
+    desk.amend(amendment)
+
+
+#: Sources that read one order anew, not a book that may be a cached copy.
+FRESH = frozenset({BrokerMessage.Source.POSTBACK, BrokerMessage.Source.LOOK})

@@ -1,0 +1,129 @@
+"""What an order's change means for the ledger: reserving, settling executions, giving back.
+
+Works on an open desk; nothing is written here. The events that record the movements are noted beside them.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from compliance.audit import EventType
+from ledger.positions import Trade
+from ledger.rates import RateCard, capital_needed, charges_on, rate_card, reserve_price
+from ledger.services.books import Books, Claim, Fill, Settlement
+from oms.lib.clock import ist_date
+from oms.lib.money import ZERO
+from orders.models import Execution, Order
+from orders.services.desk import Desk
+from orders.types import Terms
+
+
+def books_of(desk: Desk) -> Books:
+    """The desk's books. A programming error when they were not opened."""
+    assert desk.books is not None, "open the books before posting"
+    return desk.books
+
+
+def terms_of(order: Order) -> Terms:
+    """The terms that the broker last confirmed."""
+    return Terms(
+        order.quantity, order.price, order.stop_price, order.type, order.time_in_force, order.disclosed_quantity  # type: ignore[arg-type]
+    )
+
+
+def worst_price(order: Order, terms: Terms, last_price: Decimal | None) -> Decimal | None:
+    """The worst price in rupees that `terms` may execute at; see `ledger.rates.reserve_price`."""
+    return reserve_price(
+        type=terms.type, price=terms.price, stop_price=terms.stop_price, last_price=last_price,
+        protection=order.market_protection,
+    )  # fmt: skip
+
+
+def need_of(card: RateCard, order: Order, instrument: Any, terms: Terms, closes: Decimal, price: Decimal) -> Decimal:
+    """Rupees that the unexecuted part of `terms` needs in reserve when `closes` of its units close a position."""
+    remaining = terms.quantity - order.filled_quantity
+    return capital_needed(
+        card, instrument, product=order.product, side=order.side, quantity=remaining,
+        opens=max(remaining - closes, ZERO), price=price,
+    )  # fmt: skip
+
+
+def note_capital(desk: Desk, order: Order, type: EventType, amount: Decimal, **more: Any) -> None:
+    """Record a movement of the order's capital with the buckets as they stand after it."""
+    portfolio = books_of(desk).portfolios[order.portfolio_id]
+    data = {
+        "portfolio": portfolio.code, "amount": amount, "free": portfolio.free, "reserved": portfolio.reserved,
+        "allocated": portfolio.allocated, **more,
+    }  # fmt: skip
+    desk.note(order, type, data)
+
+
+def reserve(desk: Desk, order: Order, claim: Claim, amount: Decimal, units: Decimal, *, forced: bool = False) -> None:
+    """Reserve for a new, dearer or revived order. Raises InsufficientCapital unless forced by the broker's word."""
+    key = f"{order.id}:RESERVE:{order.version}"
+    books_of(desk).reserve(claim, amount, key=key, units=units, forced=forced)
+    if amount or units:
+        note_capital(desk, order, EventType.CAPITAL_RESERVED, amount, units=units)
+
+
+def release(desk: Desk, order: Order, *, failed: bool = False) -> None:
+    """Give back whatever an order still holds, because it ended."""
+    claim = desk.claims[order.id]
+    units = claim.units
+    amount = books_of(desk).release(claim, failed=failed)
+    if amount or units:
+        type = EventType.CAPITAL_FAILED if failed else EventType.CAPITAL_RELEASED
+        note_capital(desk, order, type, amount, units=units)
+
+
+def lower(desk: Desk, order: Order, need: Decimal, key: str) -> None:
+    """Give back what the order holds beyond `need` rupees and beyond its unexecuted units."""
+    claim = desk.claims[order.id]
+    surplus = max(claim.reserved - need, ZERO)
+    units = max(claim.units - max(order.remaining_quantity, ZERO), ZERO)
+    books_of(desk).lower(claim, surplus, key=key, units=units)
+    if surplus or units:
+        note_capital(desk, order, EventType.CAPITAL_RELEASED, surplus, units=units)
+
+
+def settle(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal = ZERO) -> Settlement:
+    """Book one execution against the order's reservation and its position.
+
+    Call it before `order.filled_quantity` grows. `replaces` are units booked before by an inferred
+    execution, which this one must not draw from the reservation again.
+    """
+    instrument = desk.instruments[order.instrument_id]
+    card = rate_card(execution.trade_date)
+    turnover = order.filled_value + execution.quantity * execution.price
+    charges = charges_on(card.charge_rate(instrument, order.product), order.side, turnover) - order.charges
+    trade = Trade(
+        order.side, execution.quantity, execution.price,
+        card.unit_margin(instrument, order.product, order.side, execution.price),
+    )  # fmt: skip
+    execution.charges = max(charges, ZERO)
+    fill = Fill(
+        execution_id=execution.id,
+        trade=trade,
+        charges=execution.charges,
+        remaining=order.remaining_quantity,
+        draws=max(execution.quantity - replaces, ZERO),
+        trade_date=execution.trade_date,
+    )
+    settlement = books_of(desk).settle(desk.claims[order.id], fill)
+    note_capital(
+        desk, order, EventType.CAPITAL_ALLOCATED, settlement.effect.allocated, execution_id=execution.id,
+        released=settlement.effect.released + settlement.returned, realised=settlement.effect.realised,
+        charges=execution.charges,
+    )  # fmt: skip
+    return settlement
+
+
+def revive(desk: Desk, order: Order, last_price: Decimal | None) -> None:
+    """Reserve again for an order that we had given up and the broker turns out to have."""
+    instrument = desk.instruments[order.instrument_id]
+    books, claim = books_of(desk), desk.claims[order.id]
+    assert claim.position_key is not None
+    closes = min(books.closable(claim.position_key, order.side), order.remaining_quantity)
+    price = worst_price(order, terms_of(order), last_price or order.price_at_entry) or ZERO
+    amount = need_of(rate_card(ist_date(desk.at)), order, instrument, terms_of(order), closes, price)
+    claim.reserve_id = None  # the earlier reservation is closed as failed
+    reserve(desk, order, claim, amount, closes, forced=True)

@@ -1,0 +1,155 @@
+"""Sending orders: claiming them durably before any broker call, and applying what the call came to.
+
+The task that calls the broker sits between `claim_orders` and `answer_place`, outside any transaction.
+An order is claimed once; whatever happens to the worker after that, nobody sends it again under this row.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from compliance.selectors import Controls, controls_of
+from ledger.services.books import Status as ReserveStatus
+from oms.lib.actors import BROKER, SYSTEM
+from oms.lib.db import fetch_rows
+from orders.models import BrokerMessage, Order
+from orders.services import postings
+from orders.services.desk import Desk
+from orders.states import Event, State
+from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Unconfirmed
+
+#: A broker call is bounded by 7 s and tried for 2 s more; a claim older than this has nobody left to answer for it.
+ABANDONED_AFTER = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One claimed order and what to tell the broker."""
+
+    order_id: UUID
+    instruction: PlaceInstruction
+
+
+def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Submission]:
+    """Claim up to `limit` waiting orders, oldest first, and record the attempt; empty when none waits.
+
+    Workers do not wait for each other's rows. Nothing is claimed while the broker session is not open or
+    its last poll failed: what we could not watch, we do not send. What a kill switch has caught meanwhile is refused instead of sent.
+    """
+    with transaction.atomic(durable=True):
+        ids = _lock_waiting(broker_account_id, limit)
+        desk = Desk.open(ids, actor=SYSTEM, at=at)
+        waiting = list(desk.orders.values())
+        stopped = _caught_by_switch(waiting)
+        if stopped:
+            desk.open_books(stopped)
+        for order in stopped:
+            order.rejection_code = "KILL_SWITCH"
+            order.rejection_reason = "Trading was halted before the order was sent."
+            desk.fire(order, Event.DEF_REJECT, {"reason": order.rejection_reason, "by": "kill switch"})
+            postings.release(desk, order, failed=True)
+        sent = [order for order in waiting if order.state == State.CREATED]
+        for order in sent:
+            order.sent_at = at
+            desk.fire(order, Event.SUBMIT, {"tag": order.tag, "broker_account": str(broker_account_id)})
+        desk.write()
+    return [Submission(order.id, instruction_for(order)) for order in sent]
+
+
+def _lock_waiting(broker_account_id: int, limit: int) -> list[UUID]:
+    rows = fetch_rows(
+        """SELECT o.id FROM orders_order AS o JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
+           WHERE o.broker_account_id = %(broker)s AND o.state = 'CREATED' AND o.broker_order_id = '' AND b.session_state = 'OPEN'
+             AND b.poll_message = ''
+           ORDER BY o.id LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED""",
+        {"broker": broker_account_id, "limit": limit},
+    )
+    return [pk for (pk,) in rows]
+
+
+def _caught_by_switch(orders: list[Order]) -> list[Order]:
+    controls = controls_of(sorted({o.account_id for o in orders}), {o.algo_id for o in orders})
+    return [order for order in orders if not _may_go(order, controls)]
+
+
+def _may_go(order: Order, controls: Controls) -> bool:
+    switch = controls.mode_of(order.account_id, controls.algo(order.account_id, order.algo_id))
+    return switch is None or (switch.mode == "REDUCING" and order.reserved_units == order.quantity)
+
+
+def instruction_for(order: Order) -> PlaceInstruction:
+    """The order as the broker must be told it."""
+    return PlaceInstruction(
+        tag=order.tag or "", variety=order.variety, exchange=order.exchange, symbol=order.symbol, side=order.side,  # type: ignore[arg-type]
+        product=order.product, terms=postings.terms_of(order), validity_minutes=order.validity_minutes,
+        iceberg_legs=order.iceberg_legs, market_protection=order.market_protection, algo_id=order.algo_id,
+    )  # fmt: skip
+
+
+def answer_place(order_id: UUID, outcome: Outcome, *, at: datetime) -> None:
+    """Apply what became of sending one order. The broker may have been observed to have it already."""
+    with transaction.atomic(durable=True):
+        desk = Desk.open([order_id], actor=BROKER, at=at)
+        order = desk.orders[order_id]
+        match outcome:
+            case Accepted(broker_order_id=broker_order_id):
+                _accepted(desk, order, broker_order_id)
+            case Refused(code=code, message=message):
+                _refused(desk, order, code, message)
+            case NotSent(message=message):
+                _refused(desk, order, "NOT_SENT", f"The broker could not be reached; the order was not sent. {message}")
+            case Unconfirmed(message=message):
+                _unconfirmed(desk, order, message)
+        desk.keep(_message(order, outcome, at))
+        desk.write()
+
+
+def _accepted(desk: Desk, order: Order, broker_order_id: str) -> None:
+    if not order.broker_order_id:
+        order.broker_order_id = broker_order_id
+        desk.touch(order)
+    desk.fire(order, Event.ACK, {"broker_order_id": broker_order_id})
+
+
+def _refused(desk: Desk, order: Order, code: str, message: str) -> None:
+    order.rejection_code, order.rejection_reason = code[:40], message[:500]
+    if desk.fire(order, Event.DEF_REJECT, {"code": code, "reason": message, "by": "broker"}):
+        desk.open_books([order])
+        postings.release(desk, order, failed=True)
+    else:
+        order.rejection_code = order.rejection_reason = ""  # the broker turned out to have it after all
+
+
+def _unconfirmed(desk: Desk, order: Order, message: str) -> None:
+    if desk.fire(order, Event.AMBIGUOUS, {"reason": message}):
+        desk.open_books([order])
+        postings.books_of(desk).mark_reserve(desk.claims[order.id], ReserveStatus.RECONCILING)
+
+
+def _message(order: Order, outcome: Outcome, at: datetime) -> BrokerMessage:
+    said = outcome.broker_order_id if isinstance(outcome, Accepted) else outcome.message
+    summary = f"{type(outcome).__name__}: {said}"[:300]
+    return BrokerMessage(
+        order=order, source=BrokerMessage.Source.PLACE, summary=summary, raw=outcome.raw, received_at=at
+    )
+
+
+def abandon_submissions(*, at: datetime) -> int:
+    """Call unknown what was claimed and never answered for: its worker died. Returns how many."""
+    with transaction.atomic(durable=True):
+        rows = fetch_rows(
+            """SELECT id FROM orders_order WHERE state = 'SUBMITTING' AND sent_at < %(before)s
+               ORDER BY id LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",
+            {"before": at - ABANDONED_AFTER},
+        )
+        desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
+        orders = list(desk.orders.values())
+        if orders:
+            desk.open_books(orders)
+        for order in orders:
+            desk.fire(order, Event.AMBIGUOUS, {"reason": "the worker that was sending it died"})
+            postings.books_of(desk).mark_reserve(desk.claims[order.id], ReserveStatus.RECONCILING)
+        desk.write()
+    return len(orders)

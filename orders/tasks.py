@@ -1,0 +1,101 @@
+"""Celery's doors: each task names an account and calls one function. Any of them may run twice, or never.
+
+The rows are the work queue; `sweep` finds what a lost hint left behind.
+"""
+
+import redis
+import structlog
+from celery import shared_task
+from django.conf import settings
+
+from ledger.selectors import instruments_are_stale
+from oms.lib import hints
+from oms.lib.clock import now
+from oms.lib.redis import client
+from orders import broker_login, polling, sending
+from orders.selectors import open_sessions, with_work_waiting
+from orders.services.dispatch import abandon_amendments
+from orders.services.submission import abandon_submissions
+
+#: A hint already on its way is not sent again for so long.
+HINT_SECONDS = 1
+logger = structlog.get_logger(__name__)
+
+
+def hint_to_send(broker_account_id: int) -> None:
+    """Tell a worker that something waits, once however many ask at the same time."""
+    try:
+        if client().set(_hint_key(broker_account_id), 1, nx=True, ex=HINT_SECONDS):
+            submit_orders.apply_async([broker_account_id])
+    except (redis.RedisError, submit_orders.app.connection().recoverable_connection_errors) as error:
+        logger.warning("hint_lost", broker_account=broker_account_id, reason=type(error).__name__)
+
+
+def _hint_key(broker_account_id: int) -> str:
+    return f"oms:hint:send:{broker_account_id}"
+
+
+hints.listen("submit", hint_to_send)
+hints.listen("amend", hint_to_send)
+
+
+@shared_task
+def submit_orders(broker_account_id: int) -> int:
+    """Send what waits for one broker account. The hint is cleared first: what comes later asks again."""
+    client().delete(_hint_key(broker_account_id))
+    return sending.drain(broker_account_id)
+
+
+@shared_task
+def poll_broker(broker_account_id: int) -> None:
+    """Read and apply the whole book of one broker account."""
+    polling.poll(broker_account_id)
+
+
+@shared_task
+def refresh_order(broker_account_id: int, broker_order_id: str, tag: str = "") -> None:
+    """Read one order anew after a postback; `tag` is for the log."""
+    polling.refresh(broker_account_id, broker_order_id)
+
+
+@shared_task
+def hint_polls() -> None:
+    """Every second: one poll for each open session. A poll that finds the last one still running ends at once."""
+    for broker_account_id in open_sessions():
+        poll_broker.apply_async([broker_account_id], expires=settings.POLL_SECONDS)
+
+
+@shared_task
+def sweep() -> None:
+    """Every second: find what was left behind by lost hints and dead workers, and keep sessions open."""
+    at = now()
+    broker_login.keep_sessions(at=at)
+    abandon_submissions(at=at)
+    abandon_amendments(at=at)
+    for broker_account_id in with_work_waiting(at=at):
+        hint_to_send(broker_account_id)
+
+
+@shared_task
+def refresh_prices() -> None:
+    """Every second: quotes from each open session, at the pace that the broker allows."""
+    for broker_account_id in open_sessions():
+        polling.refresh_prices(broker_account_id)
+
+
+@shared_task
+def welcome_session(broker_account_id: int) -> None:
+    """After a login, and daily: instruments, prices, what was held before."""
+    polling.welcome_session(broker_account_id)
+    polling.refresh_prices(broker_account_id)
+
+
+@shared_task
+def refresh_instruments() -> None:
+    """Now and then: the day's instrument dump, once a day."""
+    if instruments_are_stale(now()):
+        for broker_account_id in open_sessions():
+            welcome_session.apply_async([broker_account_id])
+
+
+hints.listen("session", lambda broker_account_id: welcome_session.apply_async([broker_account_id]))

@@ -48,7 +48,7 @@ def get_prices(instrument_ids: Iterable[int]) -> dict[int, LastPrice]:
     except redis.RedisError as error:
         logger.warning("prices_not_read", count=len(ids), reason=type(error).__name__)
         return {}
-    return {pk: _parsed(text) for pk, text in zip(ids, texts, strict=True) if text}
+    return {pk: _parsed(str(text)) for pk, text in zip(ids, texts, strict=True) if text}
 
 
 def _parsed(text: str) -> LastPrice:

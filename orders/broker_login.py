@@ -92,7 +92,7 @@ def _request_token(login_url: str) -> str:
         answer = httpx.get(login_url, timeout=PAGE_SECONDS, trust_env=False)
     except httpx.HTTPError as error:
         raise Unavailable(f"The exchange's login page does not answer: {type(error).__name__}") from None
-    location = answer.headers.get("location", "")
+    location: str = answer.headers.get("location", "")
     tokens = parse_qs(urlsplit(location).query).get("request_token")
     if not tokens:
         raise Conflict("The exchange's login page did not log in by itself.")

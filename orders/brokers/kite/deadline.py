@@ -15,6 +15,8 @@ import httpx
 
 #: Shorter than common servers' keep-alive, so that a reused connection is rarely one being closed.
 KEEPALIVE_SECONDS = 4.0
+#: More than one process ever has calls under way.
+MAX_CONNECTIONS = 20
 
 
 class Deadline(threading.local):
@@ -88,7 +90,7 @@ class BoundedTransport(httpx.HTTPTransport):
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(trust_env=False),
             keepalive_expiry=KEEPALIVE_SECONDS,
-            max_connections=8,
+            max_connections=MAX_CONNECTIONS,
             local_address=local_address,
             network_backend=_Backend(deadline),
         )

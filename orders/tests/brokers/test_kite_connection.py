@@ -139,7 +139,9 @@ def test_one_connection_serves_many_calls():
 
 
 def test_fractions_keep_every_digit():
-    with scripted_server(answer('{"data": {"net": 96426.32999999999, "big": 1953341975595868160, "cash": -0}}')) as server:
+    with scripted_server(
+        answer('{"data": {"net": 96426.32999999999, "big": 1953341975595868160, "cash": -0}}')
+    ) as server:
         data = connection(server.root).read("/user/margins/equity")
     assert data == {"net": Decimal("96426.32999999999"), "big": 1953341975595868160, "cash": 0}
     assert isinstance(data["net"], Decimal)
@@ -176,10 +178,13 @@ def test_an_answer_without_an_order_id_is_unknown():
 def test_secrets_stay_out_of_reprs_logs_and_errors(caplog):
     settings = KiteSettings(root_url="http://127.0.0.1:1", api_key="key", api_secret=SECRET, access_token=TOKEN)
     echo = {"status": "error", "error_type": "GeneralException", "message": "?", "request": {"access_token": TOKEN}}
-    with caplog.at_level(logging.DEBUG, logger="orders"), scripted_server(
-        answer(json.dumps({"data": {"user_id": "AB1", "access_token": "new-token", "enctoken": "e"}})),
-        answer(json.dumps(echo), status=400),
-    ) as server:
+    with (
+        caplog.at_level(logging.DEBUG, logger="orders"),
+        scripted_server(
+            answer(json.dumps({"data": {"user_id": "AB1", "access_token": "new-token", "enctoken": "e"}})),
+            answer(json.dumps(echo), status=400),
+        ) as server,
+    ):
         client = broker(server.root)
         session = client.open_session("request-token")
         with pytest.raises(UnknownOutcome) as caught:

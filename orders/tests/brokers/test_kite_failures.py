@@ -24,7 +24,12 @@ WRITES = [
     (400, "NetworkException", "Maximum allowed order modifications exceeded.", REFUSED),
     (503, "NetworkException", "Maximum allowed order modifications exceeded.", REFUSED),
     (429, "NetworkException", "Maximum allowed order request exceeded", REFUSED),
-    (400, "InputException", "IP (2001:db8::1) is not allowed to place orders for this app. Update allowed IPs.", REFUSED),
+    (
+        400,
+        "InputException",
+        "IP (2001:db8::1) is not allowed to place orders for this app. Update allowed IPs.",
+        REFUSED,
+    ),
     (403, "PermissionException", "No IPs configured for this app. Add allowed IPs on the console.", REFUSED),
     (500, "GeneralException", "IP (1.2.3.4) is not allowed to place orders for this app.", REFUSED),
     (400, "OrderException", "Order request timed out. Please check the order book.", UNKNOWN),

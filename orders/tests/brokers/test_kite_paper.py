@@ -12,6 +12,7 @@ from orders.brokers.limits import Limiter
 from orders.tests.brokers.paper.process import PaperExchange, paper_exchange, wait_for
 from orders.types import BrokerStatus, OrderType, PlaceInstruction, Side, Terms, TimeInForce, Variety
 
+
 class Figures:
     """A broker account without limits of ours."""
 
@@ -60,13 +61,20 @@ def broker(exchange) -> Broker:
 def order(**changes) -> PlaceInstruction:
     terms = {
         "quantity": Decimal(10),
-        "price": Decimal("1490"),
+        "price": Decimal(1490),
         "stop_price": None,
         "type": OrderType.LIMIT,
         "time_in_force": TimeInForce.DAY,
     }
     terms |= {name: changes.pop(name) for name in list(changes) if name in terms}
-    fields = {"tag": "TAG1", "variety": Variety.REGULAR, "exchange": "NSE", "symbol": "INFY", "side": Side.BUY, "product": "CNC"}
+    fields = {
+        "tag": "TAG1",
+        "variety": Variety.REGULAR,
+        "exchange": "NSE",
+        "symbol": "INFY",
+        "side": Side.BUY,
+        "product": "CNC",
+    }
     return PlaceInstruction(**{**fields, **changes}, terms=Terms(**terms))
 
 
@@ -126,8 +134,8 @@ def test_a_market_order_comes_back_as_what_the_broker_made_of_it(broker):
 
 @pytest.mark.parametrize("kind", [OrderType.STOP, OrderType.STOP_LIMIT])
 def test_stop_orders_wait_for_their_trigger(broker, kind):
-    price = Decimal("1521") if kind == OrderType.STOP_LIMIT else None
-    order_id = broker.place(order(type=kind, price=price, stop_price=Decimal("1520")))
+    price = Decimal(1521) if kind == OrderType.STOP_LIMIT else None
+    order_id = broker.place(order(type=kind, price=price, stop_price=Decimal(1520)))
     terms = until(broker, order_id, BrokerStatus.TRIGGER).terms
     # A protected SL-M is held as an SL with the price that the protection allows.
     assert (terms.type, terms.stop_price) == (OrderType.STOP_LIMIT, 1520)
@@ -188,12 +196,21 @@ def test_quotes_funds_instruments_and_portfolio(broker):
 def test_only_a_checksum_made_with_the_secret_is_genuine(broker):
     def signed(secret):
         text = f"1512026-11-20 10:00:00{secret}"
-        return {"order_id": "151", "order_timestamp": "2026-11-20 10:00:00", "checksum": hashlib.sha256(text.encode()).hexdigest()}
+        return {
+            "order_id": "151",
+            "order_timestamp": "2026-11-20 10:00:00",
+            "checksum": hashlib.sha256(text.encode()).hexdigest(),
+        }
 
     assert broker.is_genuine_postback(signed("paper-secret"))
     assert not broker.is_genuine_postback(signed("another"))
     assert not broker.is_genuine_postback({**signed("paper-secret"), "order_id": "152"})
-    for broken in ({}, {"order_id": 151}, {**signed("paper-secret"), "checksum": "ü"}, {**signed("paper-secret"), "checksum": None}):
+    for broken in (
+        {},
+        {"order_id": 151},
+        {**signed("paper-secret"), "checksum": "ü"},
+        {**signed("paper-secret"), "checksum": None},
+    ):
         assert not broker.is_genuine_postback(broken)
 
 

@@ -156,7 +156,12 @@ def test_without_the_exchanges_time_the_brokers_fill_time_counts():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"quantity": None}, {"average_price": "n/a"}, {"trade_id": ...}, {"fill_timestamp": "16:00", "exchange_timestamp": None}],
+    [
+        {"quantity": None},
+        {"average_price": "n/a"},
+        {"trade_id": ...},
+        {"fill_timestamp": "16:00", "exchange_timestamp": None},
+    ],
 )
 def test_a_trade_is_never_guessed(wrong):
     trade = {name: value for name, value in {**TRADE, **wrong}.items() if value is not ...}
@@ -248,7 +253,11 @@ def test_order_ids_of_both_generations_of_answers(data, order_id):
     assert wire.order_id_of(data) == order_id
 
 
-DUMP = """instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,instrument_type,segment,exchange
+HEADER = (
+    "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,"
+    "instrument_type,segment,exchange"
+)
+DUMP = f"""{HEADER}
 408065,1594,INFY,INFOSYS,1545.20,,0,0.10,1,EQ,NSE,NSE
 12073986,47164,NIFTY26NOVFUT,"NIFTY, 50",0.0,2026-11-24,,0.1,75,FUT,NFO-FUT,NFO
 """
@@ -256,7 +265,13 @@ DUMP = """instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,s
 
 def test_the_instrument_dump():
     infy, future = market.instruments_of(DUMP)
-    assert (infy.token, infy.symbol, infy.tick_size, infy.strike, infy.expiry) == (408065, "INFY", Decimal("0.10"), None, None)
+    assert (infy.token, infy.symbol, infy.tick_size, infy.strike, infy.expiry) == (
+        408065,
+        "INFY",
+        Decimal("0.10"),
+        None,
+        None,
+    )
     assert (future.name, future.lot_size, future.strike, future.expiry) == ("NIFTY, 50", 75, None, date(2026, 11, 24))
     assert [row.exchange for row in market.instruments_of(DUMP, ["NFO"])] == ["NFO"]
 

@@ -15,7 +15,13 @@ from orders.brokers.limits import CallKind, Limiter
 
 
 def account(**figures):
-    defaults = {"pk": 7, "orders_per_second": 10, "orders_per_minute": 400, "orders_per_day": 5000, "other_calls_per_second": 10}
+    defaults = {
+        "pk": 7,
+        "orders_per_second": 10,
+        "orders_per_minute": 400,
+        "orders_per_day": 5000,
+        "other_calls_per_second": 10,
+    }
     return SimpleNamespace(**{**defaults, **figures})
 
 
@@ -115,7 +121,9 @@ def test_while_a_cancel_waits_nothing_else_of_its_bucket_goes():
         Limiter(figures).acquire(kind, wait=5)
         order.append(kind)
 
-    threads = [threading.Thread(target=take, args=(kind,)) for kind in (CallKind.READ, CallKind.MODIFY, CallKind.CANCEL)]
+    threads = [
+        threading.Thread(target=take, args=(kind,)) for kind in (CallKind.READ, CallKind.MODIFY, CallKind.CANCEL)
+    ]
     for thread, kind in zip(threads, (CallKind.READ, CallKind.MODIFY, CallKind.CANCEL), strict=True):
         thread.start()
         _until(lambda kind=kind: limiter.waiting()[kind] == 1)

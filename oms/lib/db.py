@@ -4,7 +4,7 @@ An insert or update of n rows is one prepared statement over n-element arrays, s
 not depend on n and PostgreSQL plans it once. Everything else uses the ORM.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import psycopg
 from django.db import connection, models
 from django.db.backends.utils import CursorWrapper
-from psycopg import sql
+from fernet_fields import EncryptedField
 
 M = TypeVar("M", bound=models.Model)
-_TYPE_NAMES = {"bigserial": "bigint", "serial": "integer"}
+_PLAIN_TYPES = {"bigserial": "bigint", "serial": "integer"}
 
 
 def require_transaction() -> None:
@@ -25,10 +25,12 @@ def require_transaction() -> None:
 
 
 def prepared_cursor() -> CursorWrapper:
-    """A cursor that binds on the server and prepares what repeats, seen by Django's query log."""
+    """A cursor that binds on the server and prepares what repeats; Django's own while queries are logged."""
+    if connection.queries_logged:
+        return connection.cursor()
     connection.ensure_connection()
     raw: Any = psycopg.Cursor(connection.connection)
-    return connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw)
+    return connection.make_cursor(raw)
 
 
 @contextmanager
@@ -39,21 +41,23 @@ def one_round_trip() -> Iterator[None]:
         yield
 
 
-def _array_type(field: "models.Field[Any, Any]") -> str:
-    db_type = (field.rel_db_type(connection) if not field.remote_field else field.db_type(connection)) or "text"
-    base = db_type.split("(")[0]
-    return f"{_TYPE_NAMES.get(base, base)}[]"
+def _columns(model: type[models.Model], names: Iterable[str]) -> tuple[list[str], list[str], tuple[str, ...]]:
+    """Quoted columns, their array placeholders and the attributes that fill them."""
+    fields: list[Any] = [model._meta.pk if name == "pk" else model._meta.get_field(name) for name in names]
+    arrays = [f"%s::{_type_name(field)}[]" for field in fields]
+    return [f'"{field.column}"' for field in fields], arrays, tuple(field.attname for field in fields)
+
+
+def _type_name(field: Any) -> str:
+    db_type = field.db_type(connection) if field.remote_field else field.rel_db_type(connection)
+    return _PLAIN_TYPES.get(db_type, str(db_type).partition("(")[0])
 
 
 @lru_cache(maxsize=64)
-def _insert_statement(model: type[models.Model], names: tuple[str, ...]) -> tuple[sql.Composed, tuple[str, ...]]:
-    fields = [model._meta.get_field(name) for name in names]
-    arrays = sql.SQL(", ").join(sql.SQL("%s::" + _array_type(f)) for f in fields)  # type: ignore[arg-type]
-    columns = sql.SQL(", ").join(sql.Identifier(f.column) for f in fields)  # type: ignore[union-attr]
-    statement = sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({})").format(
-        sql.Identifier(model._meta.db_table), columns, arrays
-    )
-    return statement, tuple(f.attname for f in fields)  # type: ignore[union-attr]
+def _insert_statement(model: type[models.Model], names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    columns, arrays, attributes = _columns(model, names)
+    table = model._meta.db_table
+    return f'INSERT INTO "{table}" ({", ".join(columns)}) SELECT * FROM unnest({", ".join(arrays)})', attributes  # noqa: S608
 
 
 def insert_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[Any]) -> None:
@@ -66,24 +70,14 @@ def insert_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequenc
 
 
 @lru_cache(maxsize=64)
-def _update_statement(model: type[models.Model], names: tuple[str, ...]) -> tuple[sql.Composed, tuple[str, ...]]:
-    pk = model._meta.pk
-    fields = [model._meta.get_field(name) for name in names]
-    assignments = sql.SQL(", ").join(
-        sql.SQL("{} = new.{}").format(sql.Identifier(f.column), sql.Identifier(f.column))  # type: ignore[union-attr]
-        for f in fields
-    )
-    keyed = [pk, *fields]
-    arrays = sql.SQL(", ").join(sql.SQL("%s::" + _array_type(f)) for f in keyed)  # type: ignore[arg-type]
-    columns = sql.SQL(", ").join(sql.Identifier(f.column) for f in keyed)  # type: ignore[union-attr]
-    statement = sql.SQL("UPDATE {table} AS old SET {set} FROM unnest({arrays}) AS new({columns}) WHERE old.{pk} = new.{pk}")
-    return statement.format(
-        table=sql.Identifier(model._meta.db_table),
-        set=assignments,
-        arrays=arrays,
-        columns=columns,
-        pk=sql.Identifier(pk.column),  # type: ignore[union-attr]
-    ), tuple(f.attname for f in keyed)  # type: ignore[union-attr]
+def _update_statement(model: type[models.Model], names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    columns, arrays, attributes = _columns(model, ("pk", *names))
+    pk, *changed = columns
+    assignments = ", ".join(f"{column} = new.{column}" for column in changed)
+    return (
+        f'UPDATE "{model._meta.db_table}" AS old SET {assignments} '  # noqa: S608
+        f"FROM unnest({', '.join(arrays)}) AS new({', '.join(columns)}) WHERE old.{pk} = new.{pk}"
+    ), attributes
 
 
 def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[Any]) -> None:
@@ -107,14 +101,35 @@ def distinct(values: Iterable[Any]) -> list[Any]:
     return sorted({v for v in values if v is not None})
 
 
+Converter = Callable[[Any], Any]
+
+
 @lru_cache(maxsize=64)
-def _select_list(model: type[models.Model], alias: str) -> tuple[str, tuple[str, ...]]:
-    fields = model._meta.concrete_fields
-    return ", ".join(f'{alias}."{f.column}"' for f in fields), tuple(f.attname for f in fields)
+def _selection(model: type[models.Model]) -> tuple[str, tuple[str, ...], tuple[tuple[int, Converter], ...]]:
+    """Select list, attribute names, and for the columns that need it how a value becomes Python's.
+
+    Encrypted columns are left deferred: decrypting is dear, and who locks a row seldom needs its secrets.
+    """
+    fields = [f for f in model._meta.concrete_fields if not isinstance(f, EncryptedField)]
+    convert = tuple((i, _converter(f)) for i, f in enumerate(fields) if hasattr(f, "from_db_value"))
+    return ", ".join(f't."{f.column}"' for f in fields), tuple(f.attname for f in fields), convert
+
+
+def _converter(field: Any) -> Converter:
+    return lambda value: field.from_db_value(value, None, connection)
 
 
 def fetch_models(model: type[M], clauses: str, parameters: Mapping[str, Any]) -> list[M]:
-    """Whole rows of `model`, read by a prepared statement. `clauses` follow `FROM table AS t`."""
-    columns, names = _select_list(model, "t")
+    """Rows of `model` as objects, read by a prepared statement. `clauses` follow `FROM table AS t`."""
+    columns, names, convert = _selection(model)
     rows = fetch_rows(f'SELECT {columns} FROM "{model._meta.db_table}" AS t {clauses}', parameters)  # noqa: S608
-    return [model.from_db(connection.alias, names, row) for row in rows]
+    if not convert:
+        return [model.from_db(connection.alias, names, row) for row in rows]
+    return [model.from_db(connection.alias, names, _converted(row, convert)) for row in rows]
+
+
+def _converted(row: Sequence[Any], convert: Sequence[tuple[int, Converter]]) -> list[Any]:
+    values = list(row)
+    for index, converter in convert:
+        values[index] = converter(values[index])
+    return values

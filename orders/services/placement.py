@@ -144,7 +144,7 @@ def _order(
     account, instrument = intake.accounts[request.account], intake.instrument_of(request)
     route = intake.routes.get(account.pk)
     return Order(
-        id=new_id(), account_id=account.pk, portfolio_id=portfolio_id, instrument_id=instrument and instrument.pk,
+        id=new_id(), account=account, portfolio=intake.books.portfolios[portfolio_id], instrument=instrument,
         broker_account_id=route and route.broker_account_id, origin=origin, exchange=request.exchange,
         symbol=request.symbol, segment=instrument.segment if instrument else "", side=request.side, type=request.type,
         product=request.product, variety=request.variety, time_in_force=request.time_in_force,

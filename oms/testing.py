@@ -9,12 +9,24 @@ apps' own tests.
 import os
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 import redis
 
 from oms import embedded, redis_urls
+
+
+@contextmanager
+def temporary_home() -> Iterator[Path]:
+    """A home that another account can get to, as root's PostgreSQL must; gone afterwards, wherever its data was."""
+    with tempfile.TemporaryDirectory(prefix="oms-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        home = Path(folder) / "home"
+        yield home
+        if home.exists():
+            embedded.Home(home).wipe()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -25,8 +37,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if worker is None:
         stack = ExitStack()
         early_config.add_cleanup(stack.close)
-        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="oms-test-", ignore_cleanup_errors=True))
-        os.environ["OMS_HOME"] = home
+        home = stack.enter_context(temporary_home())
+        os.environ["OMS_HOME"] = str(home)
         os.environ.update(stack.enter_context(embedded.servers(home, durable=False)).env())
     else:
         mine = 2 * (int(worker.removeprefix("gw")) + 1)

@@ -52,6 +52,7 @@ def servers(root: Path | str, *, durable: bool = True) -> Iterator[Servers]:
 @contextmanager
 def started(home: Home, *, lock: int, durable: bool = True) -> Iterator[Servers]:
     """`servers` for who holds the home's lock already."""
+    home.require_room()
     running = Servers(home, os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", ""))
     with ExitStack() as stack:
         if not running.redis_url:

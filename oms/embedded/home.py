@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from oms.processes import StartError
@@ -34,7 +34,7 @@ class Home:
     def locked(self) -> Iterator[int]:
         """Hold the home for this process; gives the lock's descriptor for children to keep open.
 
-        Raises StartError when another process holds it, when it is some other folder, or when the disk is full.
+        Raises StartError when another process holds it, or when it is some other folder.
         """
         self._create()
         descriptor = self._take()
@@ -70,7 +70,10 @@ class Home:
             if entry.name in {self._lock.name, MARKER, *NOT_OURS}:
                 continue
             if entry.is_symlink():  # PostgreSQL's data, where it had to live elsewhere
-                shutil.rmtree(entry.resolve(), ignore_errors=True)
+                elsewhere = entry.resolve()
+                shutil.rmtree(elsewhere, ignore_errors=True)
+                with suppress(OSError):  # other homes' data may be beside it
+                    elsewhere.parent.rmdir()
                 entry.unlink()
             elif entry.is_dir():
                 shutil.rmtree(entry)
@@ -102,7 +105,6 @@ class Home:
                 self.root.chmod(mode)
             for folder in (self.run, self.root / "log"):
                 folder.mkdir(mode=0o700, exist_ok=True)
-            self.require_room()
         except OSError as error:
             reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
             raise StartError(f"Cannot use {self.root} as home: {reason}") from None
@@ -111,7 +113,6 @@ class Home:
         """Make an empty folder a home; never move into, or later wipe, somebody's other folder."""
         if any(entry.name not in NOT_OURS for entry in self.root.iterdir()):
             raise StartError(f"{self.root} is neither empty nor the home of an OMS: choose another folder with --home")
-        self.require_room()
         self._marker.write_text("{}")
 
     def _take(self) -> int:

@@ -15,6 +15,7 @@ import redis
 from oms import embedded
 from oms.embedded import StartError
 from oms.embedded import home as home_module
+from oms.testing import temporary_home
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +25,9 @@ def nothing_external(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def reachable(tmp_path: Path) -> Path:
-    """A temporary home that another account can get to, as /srv or a clone in /home would be."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o711)
-    return tmp_path / "home"
+def home() -> Iterator[Path]:
+    with temporary_home() as folder:
+        yield folder
 
 
 def processes_of(home: Path) -> list[str]:
@@ -44,18 +43,18 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
-def test_data_survives_a_restart_and_nothing_stays_behind(reachable: Path) -> None:
-    with embedded.servers(reachable) as servers:
+def test_data_survives_a_restart_and_nothing_stays_behind(home: Path) -> None:
+    with embedded.servers(home) as servers:
         with psycopg.connect(servers.database_url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
             assert connection.execute("SHOW fsync").fetchone() == ("on",)
         with redis.Redis.from_url(servers.redis_url) as client:
             client.set("kept", "42")
-        assert processes_of(reachable)
-    assert processes_of(reachable) == []
-    assert not (reachable / "lock").exists()
+        assert processes_of(home)
+    assert processes_of(home) == []
+    assert not (home / "lock").exists()
 
-    with embedded.servers(reachable) as servers:
+    with embedded.servers(home) as servers:
         with psycopg.connect(servers.database_url) as connection:
             assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
         with redis.Redis.from_url(servers.redis_url) as client:
@@ -76,11 +75,11 @@ def test_a_long_path_in_a_folder_closed_to_others(tmp_path: Path) -> None:
     assert not (home / "postgres").exists()
 
 
-def test_a_second_start_on_the_same_home_is_refused(reachable: Path) -> None:
+def test_a_second_start_on_the_same_home_is_refused(home: Path) -> None:
     with (
-        embedded.servers(reachable, durable=False),
+        embedded.servers(home, durable=False),
         pytest.raises(StartError, match=f"is in use by process {os.getpid()}: stop it"),
-        embedded.servers(reachable),
+        embedded.servers(home),
     ):
         pass
 
@@ -106,24 +105,24 @@ def holder(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate()
 
 
-def test_a_killed_owner_takes_its_servers_along_and_the_home_starts_again(reachable: Path) -> None:
-    with holder(reachable) as process:
+def test_a_killed_owner_takes_its_servers_along_and_the_home_starts_again(home: Path) -> None:
+    with holder(home) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
     # Waits for the old servers to finish their shutdown instead of giving up on the lock that they keep.
-    with embedded.servers(reachable, durable=False) as servers, psycopg.connect(servers.database_url) as connection:
+    with embedded.servers(home, durable=False) as servers, psycopg.connect(servers.database_url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
-    assert processes_of(reachable) == []
+    assert processes_of(home) == []
 
 
-def test_a_postmaster_number_taken_by_another_process_does_not_keep_the_database_down(reachable: Path) -> None:
-    with embedded.servers(reachable, durable=False) as servers:
-        data = reachable.joinpath("postgres", "data")
+def test_a_postmaster_number_taken_by_another_process_does_not_keep_the_database_down(home: Path) -> None:
+    with embedded.servers(home, durable=False) as servers:
+        data = home.joinpath("postgres", "data")
         written = (data / "postmaster.pid").read_text()
     stale = "\n".join([str(os.getppid()), *written.split("\n")[1:]])
     (data / "postmaster.pid").write_text(stale)
     os.chown(data / "postmaster.pid", data.stat().st_uid, data.stat().st_gid)
-    with embedded.servers(reachable, durable=False) as servers, psycopg.connect(servers.database_url) as connection:
+    with embedded.servers(home, durable=False) as servers, psycopg.connect(servers.database_url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -135,39 +134,39 @@ def test_a_postmaster_number_taken_by_another_process_does_not_keep_the_database
     ],
 )
 def test_a_missing_binary_is_named(
-    reachable: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, sentence: str
+    home: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, sentence: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(StartError, match=sentence), embedded.servers(reachable):
+    with pytest.raises(StartError, match=sentence), embedded.servers(home):
         pass
-    assert processes_of(reachable) == []
+    assert processes_of(home) == []
 
 
-def test_data_that_cannot_be_used_is_said(reachable: Path) -> None:
-    with embedded.servers(reachable, durable=False):
+def test_data_that_cannot_be_used_is_said(home: Path) -> None:
+    with embedded.servers(home, durable=False):
         pass
-    data = reachable / "postgres" / "data"
+    data = home / "postgres" / "data"
     version = data / "PG_VERSION"
 
     with (data / "postgresql.conf").open("a") as settings:
         settings.write("nonsense = on\n")
     quoted = "postgres ended with exit code 1 while starting: .*postgresql.conf"
-    with pytest.raises(StartError, match=quoted), embedded.servers(reachable):
+    with pytest.raises(StartError, match=quoted), embedded.servers(home):
         pass
     version.write_text("9\n")
     with (
         pytest.raises(StartError, match="was written by PostgreSQL 9 and the binaries are"),
-        embedded.servers(reachable),
+        embedded.servers(home),
     ):
         pass
     version.unlink()
-    with pytest.raises(StartError, match="is damaged: restore it from a backup"), embedded.servers(reachable):
+    with pytest.raises(StartError, match="is damaged: restore it from a backup"), embedded.servers(home):
         pass
 
 
-def test_a_full_disk_is_said(reachable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(home_module, "MINIMUM_FREE_BYTES", 2**60)
-    with pytest.raises(StartError, match=r"The disk of .* is full: \d+ MB free"), embedded.servers(reachable):
+    with pytest.raises(StartError, match=r"The disk of .* is full: \d+ MB free"), embedded.servers(home):
         pass
 
 
@@ -178,10 +177,10 @@ def test_somebody_elses_folder_is_not_taken(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_given_servers_are_used_instead(reachable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_servers_are_used_instead(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/oms")
     monkeypatch.setenv("REDIS_URL", "redis://elsewhere:6379/3")
-    with embedded.servers(reachable) as servers:
+    with embedded.servers(home) as servers:
         assert servers.env() == {"DATABASE_URL": "postgresql://elsewhere/oms", "REDIS_URL": "redis://elsewhere:6379/3"}
         assert servers.services == []
-        assert processes_of(reachable) == []
+        assert processes_of(home) == []

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from oms.roles import CALLBACK_PATH, POSTBACK_PATH
+from oms.testing import temporary_home
 
 ROLES = {"up", "postgres", "valkey", "exchange", "web", "worker-orders", "worker-rest", "publisher", "beat", "stream"}
 UP_SECONDS = 60.0
@@ -114,21 +116,28 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
+@contextmanager
+def started() -> Iterator[Running]:
+    """An `up` that has written its processes' numbers; ended by force, and its home deleted, on leaving."""
+    with temporary_home() as home:
+        running = Running(home)
+        pids = home / "run" / "pids.json"
+        try:
+            until(lambda: pids.exists() or running.process.poll() is not None, "processes")
+            assert running.process.poll() is None, running.said()
+            yield running
+        finally:
+            running.process.kill()
+            running.process.wait()
+            until(lambda: not processes_of(home), "end of the orphans", seconds=STOP_SECONDS)
+
+
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("up")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o711)
-    running = Running(folder / "home")
-    try:
-        until(
-            lambda: "The OMS is up" in running.said() or running.process.poll() is not None, "start", seconds=UP_SECONDS
-        )
+def up() -> Iterator[Running]:
+    with started() as running:
+        until(lambda: "The OMS is up" in running.said() or running.process.poll() is not None, "welcome")
         assert running.process.poll() is None, running.said()
         yield running
-    finally:
-        running.process.terminate()
-        running.process.wait(timeout=STOP_SECONDS)
 
 
 def test_everything_answers_when_it_says_so(up: Running) -> None:
@@ -169,28 +178,18 @@ def test_starts_that_cannot_work_say_why_in_one_sentence(up: Running, tmp_path: 
     assert processes_of(tmp_path) == []
 
 
-def test_a_term_signal_leaves_no_process_and_no_lock(tmp_path: Path) -> None:
-    tmp_path.chmod(0o711)
-    running = Running(tmp_path / "home")
-    try:
-        until(lambda: (running.home / "run" / "pids.json").exists() or running.process.poll() is not None, "processes")
+def test_a_term_signal_leaves_no_process_and_no_lock() -> None:
+    with started() as running:
         running.process.terminate()
         assert running.process.wait(timeout=STOP_SECONDS) == 0, running.said()
-    finally:
-        running.process.kill()
-        running.process.wait()
-    assert processes_of(running.home) == []
-    assert not (running.home / "lock").exists()
-    assert not (running.home / "run" / "pids.json").exists()
+        assert processes_of(running.home) == []
+        assert not (running.home / "lock").exists()
+        assert not (running.home / "run" / "pids.json").exists()
 
 
-def test_killed_it_takes_everything_along(tmp_path: Path) -> None:
-    tmp_path.chmod(0o711)
-    running = Running(tmp_path / "home")
-    try:
-        until(lambda: (running.home / "run" / "pids.json").exists() or running.process.poll() is not None, "processes")
+def test_killed_it_takes_everything_along() -> None:
+    with started() as running:
         assert processes_of(running.home)
-    finally:
         running.process.kill()
         running.process.wait()
-    until(lambda: not processes_of(running.home), "end of the orphans", seconds=STOP_SECONDS)
+        until(lambda: not processes_of(running.home), "end of the orphans", seconds=STOP_SECONDS)

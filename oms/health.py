@@ -16,7 +16,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from compliance.publisher import lag
 from oms.celery import HEARTBEAT_KEY
+from oms.lib import clock
 from oms.lib.api.wire import json_response
 from oms.lib.redis import client
 from orders.census import broker_sessions
@@ -70,7 +72,8 @@ def _redis() -> Check:
 def _workers() -> Check:
     """Every queue has a worker whose event loop turns."""
     keys = list(client().scan_iter(HEARTBEAT_KEY.format(hostname="*"), count=1000))
-    read = {queue for queues in client().mget(keys) if queues for queue in queues.split(",")} if keys else set()
+    values = client().mget(keys) if keys else []
+    read = {queue for value in values if value for queue in str(value).split(",")}
     unread = sorted(set(settings.QUEUES) - read)
     result: Check = {"status": FAILING if unread else OK, "workers": len(keys)}
     if unread:
@@ -87,9 +90,20 @@ def _broker_sessions() -> Check:
     return result
 
 
+def _events() -> Check:
+    """The publisher keeps up with the event log."""
+    seconds, count = lag(client(), clock.now())
+    is_behind = seconds > EVENT_LAG_SECONDS
+    result: Check = {"status": FAILING if is_behind else OK, "lagSeconds": round(seconds, 3), "unpublished": count}
+    if is_behind:
+        result["message"] = "Events are committed and not published: the publisher hangs or does not run."
+    return result
+
+
 CHECKS: dict[str, Callable[[], Check]] = {
     "database": _database,
     "redis": _redis,
     "workers": _workers,
     "brokerSessions": _broker_sessions,
+    "events": _events,
 }

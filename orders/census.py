@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, time, timedelta
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from oms.lib.clock import IST
 from orders.models import BrokerAccount, Order
@@ -11,8 +11,13 @@ from orders.states import LIVE
 
 def broker_sessions() -> tuple[int, int]:
     """How many broker accounts have orders routed through them, and how many of these are logged in."""
-    routed = BrokerAccount.objects.filter(routings__isnull=False).distinct()
-    return routed.count(), routed.filter(session_state="OPEN").count()
+    states = [account.session_state for account in routed_broker_accounts()]
+    return len(states), states.count(BrokerAccount.SessionState.OPEN)
+
+
+def routed_broker_accounts() -> "QuerySet[BrokerAccount]":
+    """The broker accounts that some account's orders are sent through."""
+    return BrokerAccount.objects.filter(routings__isnull=False).distinct()
 
 
 def live_orders_by_state() -> dict[str, int]:

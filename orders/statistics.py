@@ -43,7 +43,7 @@ def statistics_of(orders: "QuerySet[Order]") -> Statistics:
     return Statistics(by_status, orders.aggregate(**_FIGURES), dict(refused))
 
 
-def daily_statistics_of(orders: "QuerySet[Order]") -> "QuerySet[Order, dict[str, Any]]":
+def daily_statistics_of(orders: "QuerySet[Order]") -> "QuerySet[Order, Any]":
     """One row per trade date and account, newest first."""
     counts = {
         "total": Count("id"),

@@ -1,5 +1,7 @@
 """The actor of an API request, as every event of what it causes will name it; and who holds which staff role."""
 
+from typing import Any
+
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -20,7 +22,8 @@ def actor_of(request: Request, *, algo_id: str = "") -> Actor:
         kind = ActorType.OFFICER
     else:
         kind = ActorType.ALGO if algo_id else ActorType.TRADER
-    session = request.auth.get(SESSION_CLAIM, "") if request.auth else ""
+    token: Any = request.auth
+    session = token.get(SESSION_CLAIM, "") if token else ""
     return Actor(kind, str(user.pk), CHANNEL, session_id=session, source_ip=client_ip(request))
 
 
@@ -28,6 +31,7 @@ class IsOperator(BasePermission):
     """Operators and superusers."""
 
     message = "Only operators may do this."
+    code = "operator_only"
 
     def has_permission(self, request: Request, view: object) -> bool:
         return is_in(request.user, OPERATOR)

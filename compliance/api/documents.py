@@ -43,7 +43,7 @@ class EventDocument(Shape):
     trade_date = serializers.DateField()
     broker_time = serializers.CharField(required=False, help_text="As the broker gave it.")
     actor = ActorDocument()
-    data = serializers.DictField()
+    data = serializers.DictField()  # type: ignore[assignment]  # a field, not the property of this name
 
 
 class EventKeyset(Keyset):

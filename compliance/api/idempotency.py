@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from compliance.idempotency import Idempotent, IdempotencyClaim, StoredAnswer
+from compliance.idempotency import IdempotencyClaim, Idempotent, StoredAnswer
 from oms.lib.api.problems import MEDIA_TYPE
 from oms.lib.errors import DomainError, FieldError, Invalid
 
@@ -29,7 +29,8 @@ def key_of(request: Request) -> str | None:
     key = request.headers.get(HEADER)
     if key is not None and not _KEY.fullmatch(key):
         message = f"{HEADER} must be 1 to 80 printable ASCII characters without spaces."
-        raise Invalid(message, code="invalid_idempotency_key", errors=(FieldError("", "invalid_idempotency_key", message),))
+        code = "invalid_idempotency_key"
+        raise Invalid(message, code=code, errors=(FieldError("", code, message),))
     return key
 
 

@@ -55,7 +55,7 @@ class TokenView(_OpenDoor):
         if user is None:
             raise AuthenticationFailed("Wrong user name or password.", code="wrong_credentials")
         user_logged_in.send(sender=type(user), request=http, user=user)  # last login, access log, failures forgiven
-        return _document(log_in(user))  # type: ignore[arg-type]
+        return _document(log_in(user))
 
 
 class RefreshView(_OpenDoor):

@@ -8,15 +8,17 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from compliance.api.actors import IsOperator, actor_of
-from compliance.api.idempotency import HEADER, required_key
+from compliance.api.idempotency import HEADER, idempotent, replayed, required_key
+from compliance.idempotency import AlreadyAnswered, StoredAnswer
 from ledger.models import Bucket, CapitalAccount, CapitalEntry
 from ledger.selectors import available, entries_of, portfolios_visible_to
+from ledger.services.capital import deposit
 from ledger.summary import summary
 from oms.lib import clock
 from oms.lib.api.pages import Keyset, KeysetQuery, keyset_of
 from oms.lib.api.shapes import ExactDecimal, Shape
 from oms.lib.api.views import ApiView, body_of
-from oms.lib.api.wire import json_response
+from oms.lib.api.wire import json_bytes, json_response
 from oms.lib.money import ZERO
 
 REQUIRED_KEY = OpenApiParameter(
@@ -144,19 +146,28 @@ class DepositView(_PortfolioView):
         responses={201: EntryDocument},
     )  # fmt: skip
     def post(self, request: Request) -> HttpResponse:
-        """Pay in. Operators only; above a limit a second person must approve."""
-        from ledger.services.capital import deposit
-
+        """Pay in. Operators only; above a limit one person alone may not."""
         key = required_key(request)
         given = Deposit.read(body_of(request))
         portfolio = self.portfolio(request, given["portfolio_id"])
-        at = clock.now()
-        entry = deposit(
-            portfolio, given["amount"], key=f"user:{request.user.pk}:{key}", reason=given["reason"],
-            actor=actor_of(request), at=at,
-        )  # fmt: skip
-        replay = {"Idempotent-Replayed": "true"} if entry.created_at != at else {}
-        return json_response(_entry(entry, portfolio), status=201, headers=replay)
+
+        def answer(entry: CapitalEntry) -> StoredAnswer:
+            return StoredAnswer(201, json_bytes(_entry(entry, portfolio)))
+
+        try:
+            entry = deposit(
+                portfolio,
+                given["amount"],
+                key=f"user:{request.user.pk}:{key}",
+                reason=given["reason"],
+                user=request.user,
+                actor=actor_of(request),
+                at=clock.now(),
+                idempotent=idempotent(request, answer),
+            )
+        except AlreadyAnswered as before:
+            return replayed(before.stored)
+        return json_response(_entry(entry, portfolio), status=201)
 
 
 def _entry(entry: CapitalEntry, portfolio: CapitalAccount) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class AuditTrailView(ApiView):
         return json_response(
             {
                 "orderId": order.id,
-                "verification": _verification(verify_chain(chain, head=order.event_hash)),
+                "verification": _verification(verify_chain(chain, head=bytes(order.event_hash))),
                 "events": [chained_event_document(event) for event in chain],
             }
         )

@@ -125,7 +125,7 @@ def _report(order: Order, report: ExecutionReport) -> dict[str, Any]:
         "charges": report.charges,
         "executions": [execution_document(execution) for execution in report.executions],
     }
-    optional = {
+    optional: dict[str, Any] = {
         "averagePrice": report.average_price,
         "firstFillAt": report.first_fill_at,
         "lastFillAt": report.last_fill_at,

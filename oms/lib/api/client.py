@@ -10,6 +10,6 @@ def client_ip(request: Any) -> str:
     if settings.TRUSTED_PROXIES:
         hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
         if len(hops) >= settings.TRUSTED_PROXIES and hops[-settings.TRUSTED_PROXIES]:
-            return hops[-settings.TRUSTED_PROXIES][:45]
+            return str(hops[-settings.TRUSTED_PROXIES])[:45]
     address: str = request.META.get("REMOTE_ADDR", "")
     return address

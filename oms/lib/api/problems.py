@@ -82,7 +82,7 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
         case PermissionDenied():
             return problem(403, code="forbidden", detail="You may not do this.", instance=path)
         case RequestDataTooBig():
-            return problem(413, code="body_too_large", detail="The body is larger than this API accepts.", instance=path)
+            return problem(413, code="body_too_large", detail="The body is too large.", instance=path)
         case exceptions.APIException():
             return _of_the_framework(exc, path)
         case OperationalError() | InterfaceError() | redis.RedisError():

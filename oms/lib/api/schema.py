@@ -1,6 +1,6 @@
 """How the API describes itself: OpenAPI 3.1 with the problem document on every operation."""
 
-from typing import Any
+from typing import Any, Literal
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
@@ -26,13 +26,13 @@ class Problem(Shape):
     detail = serializers.CharField()
     instance = serializers.CharField()
     code = serializers.CharField()
-    errors = FieldProblem(many=True, required=False)
+    errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]  # a field, not the property
 
 
 class ProblemSchema(AutoSchema):
     """Every operation may answer with a problem."""
 
-    def _get_response_bodies(self, direction: str = "response") -> Any:
+    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         component = self.resolve_serializer(Problem, "response")
         bodies["default"] = {

@@ -14,7 +14,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from oms.lib.api.problems import field_errors, summary
-from oms.lib.errors import Invalid
+from oms.lib.errors import FieldError, Invalid
 
 _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?", re.ASCII)
 
@@ -56,22 +56,24 @@ class Shape(serializers.Serializer[Any]):
     @classmethod
     def read_query(cls, query: Any) -> dict[str, Any]:
         """The same for a query string, where a name given twice is an error too."""
-        doubled = {name: [ErrorDetail("Given more than once.", "repeated")] for name in query if len(query.getlist(name)) > 1}
+        doubled = [name for name in query if len(query.getlist(name)) > 1]
         if doubled:
-            errors = tuple(field_errors(doubled))
+            errors = tuple(FieldError(f"/{name}", "repeated", "Given more than once.") for name in doubled)
             raise Invalid(summary(errors), errors=errors)
         return cls.read(query.dict())
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
             raise ValidationError({"non_field_errors": ["The body must be a JSON object."]}, code="invalid")
-        unknown = {
-            name: [ErrorDetail("There is no such field here.", "unknown_field")] for name in data if name not in self.fields
+        unknown: dict[str, Any] = {
+            name: [ErrorDetail("There is no such field here.", "unknown_field")]
+            for name in data
+            if name not in self.fields
         }
         try:
             values = super().to_internal_value(data)
         except ValidationError as error:
-            raise ValidationError({**error.detail, **unknown} if isinstance(error.detail, dict) else error.detail) from None
+            raise ValidationError({**error.detail, **unknown}) from None  # type: ignore[dict-item]
         if unknown:
             raise ValidationError(unknown)
         return values

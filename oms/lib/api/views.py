@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from oms.lib.api.rates import Rate
+from oms.lib.api.rates import PrincipalRate, Rate
 
 
 class ApiView(APIView):
@@ -15,10 +15,13 @@ class ApiView(APIView):
     `rate_policy` names a bucket of the setting API_RATE_LIMITS.
     """
 
+    # No OPTIONS: the schema describes what there is.
+    http_method_names = ["get", "head", "post", "put"]
+    throttle_classes = (PrincipalRate,)
     rate_policy = "default"
     rate: Rate | None = None
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         final = super().finalize_response(request, response, *args, **kwargs)
         if self.rate:
             self.rate.write_to(final)

@@ -71,11 +71,12 @@ class Holding:
         units = self.quantity + self.t1_quantity
         self.quantity, self.t1_quantity = units, max(0, bought)
         self.authorised_quantity = 0
-        if bought >= 0:
+        sold = min(units, max(0, -bought))  # more cannot be delivered: the rest goes to auction
+        if sold:
+            self.cost -= self.cost * sold // units
+            self.quantity -= sold
+        elif bought > 0:
             self.cost += cost
-        else:
-            self.cost -= self.cost * -bought // units
-            self.quantity += bought
 
 
 @dataclass(slots=True)

@@ -129,7 +129,7 @@ class Exchange:
                 self._stamp(order)
                 self.book.advance(order, self._resting_status(order))
             self.book.tell(order, "UPDATE")
-            self._try(order)
+            self._expose(order)
 
     def finish_cancellation(self, order_id: str) -> None:
         """The exchange confirms a cancellation, unless the order was filled first."""
@@ -202,15 +202,13 @@ class Exchange:
         if ghost:
             self.end(order, "The order was cancelled by the exchange.", ghost)
             return
-        self._try(order)
-        if order.validity == "IOC" and order.resting:
-            self.end(order, "Immediate or cancel: the unfilled quantity was cancelled.")
+        self._expose(order)
 
     def _ghost(self, route: str) -> Fault | None:
         struck = self.faults.draw(ORDER_KINDS, route)
         return struck[0] if struck else None
 
-    def _try(self, order: Order) -> None:
+    def _expose(self, order: Order) -> None:
         """Trade one order against what is left of this tick, as it arrives or has changed."""
         _, quote = self.risk.listing(order)
         self._trigger(order, quote)
@@ -219,6 +217,8 @@ class Exchange:
         available = quote.buyable if order.is_buy else quote.sellable
         for fill in allocate([order], last_price=quote.last, available=available):
             self._fill(order, fill)
+        if order.validity == "IOC" and order.resting:
+            self.end(order, "Immediate or cancel: the unfilled quantity was cancelled.")
 
     def _trigger(self, order: Order, quote: Quote) -> None:
         if order.awaits_trigger and is_triggered(order, quote.last):

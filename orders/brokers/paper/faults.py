@@ -74,8 +74,8 @@ class Faults:
             raise ValueError(f"route must be one of {', '.join(ROUTES)}")
         if not 0 <= fault.probability <= 1:
             raise ValueError("probability must lie between 0 and 1")
-        if fault.calls is not None and fault.calls < 1:
-            raise ValueError("calls must be at least 1")
+        if fault.calls is not None and (type(fault.calls) is not int or fault.calls < 1):
+            raise ValueError("calls must be a whole number from 1")
         if not 500 <= fault.status <= 599 or not 0 <= fault.seconds <= 600:
             raise ValueError("status must be 500 to 599 and seconds 0 to 600")
         self._count = fault.id

@@ -4,6 +4,7 @@ Belongs here: which class a route is of, and the faults that spoil a request or 
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import Response
@@ -16,8 +17,7 @@ from .limits import TOO_MANY
 from .session import Sessions
 
 TIMED_OUT = "Order request timed out. Please check the order book and confirm before placing again."
-PAGE = b"""<html>\r\n<head><title>CODE Bad Gateway</title></head>\r\n<body>\r\n<center>
-<h1>CODE Bad Gateway</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"""
+PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center><hr></body></html>"
 WRITES = {"POST": "place", "PUT": "modify", "DELETE": "cancel"}
 FIRST_SEGMENT = {
     "trades": "trades",
@@ -81,7 +81,7 @@ class Gate:
         elif spoiler.kind in ("drop", "accept_and_drop"):
             await _hang_up(scope, receive)
         elif spoiler.kind == "html_error":
-            page = PAGE.replace(b"CODE", str(spoiler.status).encode())
+            page = PAGE.format(_line(spoiler.status))
             await Response(page, spoiler.status, media_type="text/html")(scope, receive, send)
         else:
             await wire.failure(_error(spoiler))(scope, receive, send)
@@ -93,6 +93,13 @@ class Gate:
         except KiteError:
             return
         self._sessions.end(session.access_token)
+
+
+def _line(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Error"
 
 
 def _error(fault: Fault) -> KiteError:

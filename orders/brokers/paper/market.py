@@ -77,6 +77,17 @@ class Quote:
         self.volume = self.turnover = 0
 
 
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """A quote changed by hand: None leaves a thing as it is; `rebase` starts its day anew there."""
+
+    key: str
+    last_price: int | None = None
+    freeze: bool | None = None
+    per_tick: int | None = None
+    rebase: bool = False
+
+
 @dataclass
 class Market:
     """All quotes by token. Two markets with one seed move alike, tick by tick."""
@@ -111,39 +122,35 @@ class Market:
         for quote in followers:
             self._follow(quote, at)
 
-    def set_price(
-        self,
-        key: str,
-        *,
-        last_price: int | None = None,
-        freeze: bool | None = None,
-        per_tick: int | None = None,
-        rebase: bool = False,
-    ) -> Quote:
-        """Move a quote by hand; its volume is renewed.
-
-        Raises KeyError for an unknown key, ValueError for a price off the tick or outside the band
-        (unless `rebase`, which makes it the new previous close).
-        """
-        quote = self.quotes[self.catalogue.by_key[key].instrument_token]
+    def check(self, change: PriceChange) -> Quote:
+        """The quote a change is for. Raises KeyError for an unknown key, ValueError for a price off
+        the tick or, without `rebase`, outside the band."""
+        quote = self.quotes[self.catalogue.by_key[change.key].instrument_token]
         tick = max(1, quote.instrument.tick_size)
-        if last_price is not None:
-            if last_price <= 0 or last_price % tick:
-                raise ValueError(f"{key}: the price must be a positive multiple of {tick / 100}")
-            if rebase:
-                quote.start_day(last_price)
-            if not quote.lower <= last_price <= quote.upper:
-                raise ValueError(
-                    f"{key}: the price must lie within {quote.lower / 100} and "
-                    f"{quote.upper / 100}, or rebase must be true"
-                )
-            quote.move(last_price)
+        price = change.last_price
+        if price is not None and (price <= 0 or price % tick):
+            raise ValueError(f"{change.key}: last_price must be a positive multiple of {tick / 100}")
+        if price is not None and not change.rebase and not quote.lower <= price <= quote.upper:
+            raise ValueError(
+                f"{change.key}: last_price must lie within {quote.lower / 100} and "
+                f"{quote.upper / 100}, or rebase must be true"
+            )
+        if change.per_tick is not None and change.per_tick < 0:
+            raise ValueError(f"{change.key}: volume_per_tick must not be negative")
+        return quote
+
+    def change(self, change: PriceChange) -> Quote:
+        """Change a quote by hand; its tick's volume is renewed. Raises as `check` does."""
+        quote = self.check(change)
+        if change.last_price is not None:
+            if change.rebase:
+                quote.start_day(change.last_price)
+            quote.move(change.last_price)
             self._anchor(quote)
-        if per_tick is not None:
-            if per_tick < 0:
-                raise ValueError(f"{key}: volume_per_tick must not be negative")
-            quote.per_tick = per_tick
-        quote.frozen = quote.frozen if freeze is None else freeze
+        if change.per_tick is not None:
+            quote.per_tick = change.per_tick
+        if change.freeze is not None:
+            quote.frozen = change.freeze
         quote.refill()
         return quote
 

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -20,6 +21,7 @@ from .services import Services, build
 
 logger = logging.getLogger(__name__)
 SAVE_EVERY_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 0.25
 
 
 class Protocol(H11Protocol):
@@ -123,8 +125,13 @@ class Runtime:
 
     @staticmethod
     def _tick(services: Services) -> float:
-        services.tick()
-        return services.tick_seconds
+        """Tick when it is time; look often enough to notice that the pace was changed."""
+        now = time.monotonic()
+        if now >= services.ticked_at + services.tick_seconds:
+            services.ticked_at = now
+            services.tick()
+        rest = services.ticked_at + services.tick_seconds - time.monotonic()
+        return max(0.0, min(rest, LONGEST_PAUSE_SECONDS))
 
     @staticmethod
     def _save(services: Services) -> float:

@@ -33,7 +33,8 @@ DEMO_HOLDINGS = {"NSE:SBIN": 1000, "NSE:INFY": 500, "NSE:RELIANCE": 200, "NSE:TC
 
 @dataclass
 class Services:
-    """The parts. `ticks` counts the market's moves since the start."""
+    """The parts. `ticks` counts the market's moves since the start, `ticked_at` is
+    when it last moved by itself (monotonic seconds)."""
 
     store: Store
     market: Market
@@ -52,6 +53,7 @@ class Services:
     start_mode: str
     tick_seconds: float
     ticks: int = 0
+    ticked_at: float = 0.0
 
     def tick(self) -> None:
         """One move of the market: what time brings, then prices, then matching."""

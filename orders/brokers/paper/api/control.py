@@ -17,7 +17,7 @@ from starlette.routing import Route
 from orders.brokers.paper import wire
 from orders.brokers.paper.account import Account, Holding
 from orders.brokers.paper.errors import InputError
-from orders.brokers.paper.market import Quote
+from orders.brokers.paper.market import PriceChange, Quote
 from orders.brokers.paper.money import average, read_rupees, to_rupees
 from orders.brokers.paper.orders import Order
 from orders.brokers.paper.services import Services, demo_account, open_account
@@ -106,25 +106,29 @@ async def prices(call: Command) -> dict[str, Any]:
 
 
 async def set_prices(call: Command) -> dict[str, Any]:
-    """POST {key: {last_price, freeze, volume_per_tick, rebase}}; orders are matched at once."""
-    moved = []
-    for key, fields in call.body.items():
-        _known(fields, "last_price", "freeze", "volume_per_tick", "rebase")
-        price = fields.get("last_price")
-        moved.append(
-            call.services.market.set_price(
-                key,
-                last_price=None if price is None else read_rupees(price),
-                freeze=fields.get("freeze"),
-                per_tick=fields.get("volume_per_tick"),
-                rebase=bool(fields.get("rebase")),
-            )
-        )
+    """POST {key: {last_price, freeze, volume_per_tick, rebase}}: all or none; matched at once."""
+    market = call.services.market
+    changes = [_price_change(key, fields) for key, fields in call.body.items()]
+    for change in changes:
+        market.check(change)
+    moved = [market.change(change) for change in changes]
     call.services.save_market()
-    for quote in moved:
-        if call.services.exchange.clock.is_open():
+    if call.services.exchange.clock.is_open():
+        for quote in moved:
             call.services.exchange.match(quote.instrument.instrument_token)
     return {quote.instrument.key: _quote(quote) for quote in moved}
+
+
+def _price_change(key: str, fields: Any) -> PriceChange:
+    if not isinstance(fields, dict):
+        raise ValueError(f"{key}: a JSON object is expected")
+    _known(fields, "last_price", "freeze", "volume_per_tick", "rebase")
+    price, per_tick = fields.get("last_price"), fields.get("volume_per_tick")
+    if per_tick is not None and type(per_tick) is not int:
+        raise ValueError(f"{key}: volume_per_tick must be a whole number")
+    return PriceChange(
+        key, None if price is None else read_rupees(price), fields.get("freeze"), per_tick, bool(fields.get("rebase"))
+    )
 
 
 async def clock(call: Command) -> dict[str, Any]:

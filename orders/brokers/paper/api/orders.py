@@ -27,12 +27,13 @@ async def place(call: Call) -> dict[str, Any]:
     day = call.services.exchange.clock.today().isoformat()
     call.services.limits.count_order(call.session.user_id, day)
     order = read_order(call.request.path_params["variety"], form)
-    if order.variety == "iceberg":
-        call.services.limits.add_to_day(call.session.user_id, max(0, order.iceberg_legs - 1))
     freeze = _freeze_quantity(call.services, order)
     if order.autoslice and order.quantity > freeze:
         return _slice(call.services, call.session, order, freeze)
-    return {"order_id": call.services.exchange.place(call.session, order)}
+    order_id = call.services.exchange.place(call.session, order)
+    if order.variety == "iceberg":
+        call.services.limits.add_to_day(call.session.user_id, order.iceberg_legs - 1)
+    return {"order_id": order_id}
 
 
 def _freeze_quantity(services: Services, order: OrderRequest) -> int:

@@ -30,6 +30,7 @@ def exchange(shared: PaperExchange) -> PaperExchange:
     """The process, as fresh as after its first start, on a trading day before the expiries."""
     shared.control("POST", "/reset")
     shared.control("POST", "/limits", {"enabled": False})
+    shared.control("POST", "/settings", {"tick_seconds": 0.25, "latency_seconds": 0.005})
     shared.control("POST", "/clock", {"now": "2026-11-23T11:00:00"})
     shared.control("POST", "/prices", STILL)
     return shared

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orders.brokers.paper import config
+from orders.brokers.paper.market import PriceChange
 from orders.brokers.paper.orders import Order
 from orders.brokers.paper.requests import read_modification, read_order
 from orders.brokers.paper.services import Services, build
@@ -24,15 +25,23 @@ class Engine:
     def _schedule(self, seconds: float, step: Callable[[str], None], order_id: str) -> None:
         self._steps.append((step, order_id))
 
+    def step(self) -> None:
+        """Do the step that was scheduled first."""
+        step, order_id = self._steps.pop(0)
+        step(order_id)
+
+    def postpone(self) -> None:
+        """Let the step that was scheduled first come last."""
+        self._steps.append(self._steps.pop(0))
+
     def run(self) -> None:
         """Do every step that was scheduled, and those they schedule."""
         while self._steps:
-            step, order_id = self._steps.pop(0)
-            step(order_id)
+            self.step()
 
     def price(self, key: str, last_price: int, per_tick: int = 1_000_000) -> None:
         """Freeze a quote at `last_price` paise and match."""
-        quote = self.services.market.set_price(key, last_price=last_price, freeze=True, per_tick=per_tick)
+        quote = self.services.market.change(PriceChange(key, last_price, True, per_tick))
         self.services.exchange.match(quote.instrument.instrument_token)
 
     def place(self, variety: str = "regular", **form: object) -> str:

@@ -1,8 +1,10 @@
 """The engine step by step: priority over modifications, races of fills, ghosts, reservations."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from orders.brokers.paper.errors import InputError, MarginError
@@ -115,8 +117,7 @@ def test_an_order_reported_cancelled_may_be_filled_later(engine: Engine) -> None
     order = engine.place(price=960)
     engine.run()
     engine.cancel(order)
-    step, order_id = engine._steps.pop(0)
-    step(order_id)
+    engine.step()
     assert (engine.order(order).status, engine.order(order).filled_quantity) == ("CANCELLED", 0)
     engine.run()
     found = engine.order(order)
@@ -129,6 +130,29 @@ def test_the_exchange_may_cancel_by_itself_and_fill_later(engine: Engine) -> Non
     engine.run()
     history = [row.split(b'"status":"')[1].split(b'"')[0] for row in engine.services.store.history(order)]
     assert history[-2:] == [b"CANCELLED", b"COMPLETE"]
+
+
+def test_a_modification_to_ioc_is_tried_and_then_cancelled(engine: Engine) -> None:
+    order = engine.place(price=960)
+    engine.run()
+    engine.modify(order, validity="IOC")
+    engine.run()
+    assert engine.order(order).status == "CANCELLED"
+
+
+def test_a_sale_that_fills_after_its_units_were_sold_again_goes_to_auction(engine: Engine) -> None:
+    engine.services.faults.add({"kind": "cancelled_then_filled", "seconds": 1, "calls": 1})
+    ghost = engine.place(transaction_type="SELL", quantity=1000, price=990)
+    engine.run()
+    engine.cancel(ghost)
+    engine.step()
+    engine.place(transaction_type="SELL", quantity=1000, price=970)
+    engine.postpone()
+    engine.run()
+    account = engine.services.accounts["PX0001"]
+    assert account.net("NSE:SBIN", "CNC") == -2000
+    account.roll()
+    assert "NSE:SBIN" not in account.holdings
 
 
 def test_an_iceberg_that_is_cancelled_shows_no_more_legs(engine: Engine) -> None:
@@ -144,6 +168,13 @@ def test_a_refused_order_is_nowhere(engine: Engine) -> None:
     with pytest.raises(InputError):
         engine.place(price=970.01)
     assert engine.services.store.find_orders(None) == []
+
+
+def test_a_book_of_ten_thousand_orders_is_rendered(engine: Engine) -> None:
+    order = engine.order(engine.place(price=960))
+    many = [replace(order, order_id=str(int(order.order_id) + n)) for n in range(1, 10_000)]
+    engine.services.book.load(many)
+    assert len(orjson.loads(engine.services.book.rows("PX0001"))) == 10_000
 
 
 def test_a_write_that_fails_takes_the_order_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

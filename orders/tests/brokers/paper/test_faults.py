@@ -141,3 +141,12 @@ def test_a_fault_for_the_next_calls_ends_by_itself() -> None:
 )
 def test_routes_have_classes(method: str, path: str, route: str) -> None:
     assert classify(method, path) == route
+
+
+def test_prices_are_set_all_or_none(exchange: PaperExchange, kite: KiteConnect) -> None:
+    with pytest.raises(ValueError, match="NSE:INFY"):
+        exchange.control("POST", "/prices", {"NSE:SBIN": {"last_price": 960}, "NSE:INFY": {"last_price": 1}})
+    assert kite.ltp("NSE:SBIN")["NSE:SBIN"]["last_price"] == 970
+    for fields in (5, {"volume_per_tick": "many"}, {"volume_per_tick": -1}, {"price": 5}, {"last_price": "x"}):
+        with pytest.raises(ValueError, match="400"):
+            exchange.control("POST", "/prices", {"NSE:SBIN": fields})

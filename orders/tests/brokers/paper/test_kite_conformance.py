@@ -245,7 +245,6 @@ def test_the_volume_of_a_tick_limits_a_fill(exchange: PaperExchange, kite: KiteC
     assert (row["status"], row["pending_quantity"]) == ("OPEN", 60)
     exchange.control("POST", "/tick", {"count": 2})
     row = last(kite, order)
-    exchange.control("POST", "/settings", {"tick_seconds": 0.25})
     assert (row["status"], row["filled_quantity"]) == ("COMPLETE", 100)
     trades = kite.order_trades(order)
     assert [trade["quantity"] for trade in trades] == [40, 40, 20]
@@ -372,7 +371,6 @@ def test_a_partly_filled_order_can_be_modified_but_not_below_its_fill(
     wait_for(lambda: last(kite, order), lambda row: row["quantity"] == 8 and row["status"] == "OPEN")
     kite.cancel_order("regular", order)
     row = until(kite, order, "CANCELLED")
-    exchange.control("POST", "/settings", {"tick_seconds": 0.25})
     assert (row["filled_quantity"], row["pending_quantity"], row["cancelled_quantity"]) == (4, 4, 4)
     assert row["status_message"] is None
 
@@ -404,7 +402,6 @@ def test_the_twenty_sixth_modification_is_a_network_exception(exchange: PaperExc
         wait_for(lambda: last(kite, order), lambda row: row["status"] == "OPEN")
     with pytest.raises(exceptions.NetworkException, match="Maximum allowed order modifications exceeded"):
         kite.modify_order("regular", order, quantity=19)
-    exchange.control("POST", "/settings", {"latency_seconds": 0.005})
 
 
 def test_an_order_on_its_way_cannot_be_touched(exchange: PaperExchange, kite: KiteConnect) -> None:

@@ -8,7 +8,7 @@ import pytest
 from orders.brokers.paper.candles import read_paths
 from orders.brokers.paper.clock import IST
 from orders.brokers.paper.instruments import Catalogue
-from orders.brokers.paper.market import Market
+from orders.brokers.paper.market import Market, PriceChange
 
 NOW = datetime(2026, 11, 23, 11, tzinfo=IST)
 CATALOGUE = Catalogue.read()
@@ -45,7 +45,7 @@ def test_contracts_follow_their_underlying() -> None:
     for quote in market.quotes.values():
         quote.frozen = not quote.instrument.underlying
     before = {key: market.quotes[i.instrument_token].last for key, i in CATALOGUE.by_key.items()}
-    market.set_price("NSE:NIFTY 50", last_price=before["NSE:NIFTY 50"] + 100_00)
+    market.change(PriceChange("NSE:NIFTY 50", before["NSE:NIFTY 50"] + 100_00))
     market.tick(NOW)
     after = {key: market.quotes[i.instrument_token].last for key, i in CATALOGUE.by_key.items()}
     assert after["NFO:NIFTY26NOVFUT"] - before["NFO:NIFTY26NOVFUT"] == 100_00
@@ -57,8 +57,8 @@ def test_contracts_follow_their_underlying() -> None:
 def test_a_price_out_of_the_band_needs_a_rebase() -> None:
     market = Market(CATALOGUE, 1)
     with pytest.raises(ValueError, match="rebase"):
-        market.set_price("NSE:SBIN", last_price=50_000)
-    quote = market.set_price("NSE:SBIN", last_price=50_000, rebase=True)
+        market.change(PriceChange("NSE:SBIN", 50_000))
+    quote = market.change(PriceChange("NSE:SBIN", 50_000, rebase=True))
     assert (quote.last, quote.close, quote.lower, quote.upper) == (50_000, 50_000, 45_000, 55_000)
 
 

@@ -33,19 +33,6 @@ def test_an_app_without_redirect_shows_the_request_token(exchange: PaperExchange
     assert "request token" in page.text
 
 
-def test_a_book_of_ten_thousand_orders_is_served(exchange: PaperExchange, kite: KiteConnect) -> None:
-    exchange.control("POST", "/settings", {"latency_seconds": 0})
-    form = "exchange=NSE&tradingsymbol=SBIN&transaction_type=BUY&quantity=1&product=MIS&order_type=LIMIT&price=900"
-    headers = {"Authorization": f"token paper:{kite.access_token}", "Content-Type": "application/x-www-form-urlencoded"}
-    with httpx.Client(base_url=exchange.root, headers=headers) as client:
-        for _ in range(300):
-            assert client.post("/orders/regular", content=form).status_code == 200
-        rows = client.get("/orders").json()["data"]
-    exchange.control("POST", "/settings", {"latency_seconds": 0.005})
-    assert len(rows) == 300
-    assert len({row["order_id"] for row in rows}) == 300
-
-
 def test_the_exchange_imports_neither_django_nor_the_oms() -> None:
     script = (
         "import sys, orders.brokers.paper.__main__; "

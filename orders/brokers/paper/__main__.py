@@ -6,6 +6,7 @@ Belongs here: the command line's face: one ready line, one sentence for what wen
 import asyncio
 import logging
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable
 
@@ -44,7 +45,7 @@ def main() -> int:
 
     try:
         asyncio.run(_run(config, listener, ready))
-    except (HomeInUseError, ValueError, OSError) as error:
+    except (HomeInUseError, ValueError, OSError, sqlite3.Error) as error:
         return _sorry(str(error))
     return 0
 

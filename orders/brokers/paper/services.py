@@ -4,6 +4,7 @@ Belongs here: construction, the demo client, loading and saving. What the parts 
 modules; when they are driven is in `runtime`.
 """
 
+import logging
 from dataclasses import dataclass
 
 from .account import Account, Holding
@@ -25,6 +26,7 @@ from .stale import StaleBook
 from .store import Store
 from .ticker import Ticker
 
+logger = logging.getLogger(__name__)
 DEMO_KEY, DEMO_SECRET, DEMO_APP_ID = "paper", "paper-secret", 1
 DEMO_CLIENT, DEMO_NAME = "PX0001", "Paper Trader"
 DEMO_CASH = 1_00_00_000_00  # Rs 1 crore in paise
@@ -139,6 +141,8 @@ def build(config: Config, schedule: Schedule) -> Services:
     for user_id in accounts:
         limits.resume(user_id, day.current, store.count_orders(user_id, day.current))
     exchange.recover()
+    if all(i.expiry is None or i.expiry < clock.today() for i in market.catalogue.by_token.values()):
+        logger.warning("no futures or options contract of the instrument list is alive: see instrument_list")
     return services
 
 

@@ -87,6 +87,10 @@ class PaperExchange:
         """SIGTERM; the exit code."""
         return self._end(signal.SIGTERM)
 
+    def wait(self) -> int:
+        """Wait until it has ended by itself; the exit code."""
+        return self._end(None)
+
     def restart(self) -> None:
         """Kill if need be, and start on the same home and port."""
         self.kill()
@@ -97,11 +101,12 @@ class PaperExchange:
         self.stop()
         self._client.close()
 
-    def _end(self, number: signal.Signals) -> int:
+    def _end(self, number: signal.Signals | None) -> int:
         process, self._process = self._process, None
         if process is None:
             return 0
-        process.send_signal(number)
+        if number is not None:
+            process.send_signal(number)
         try:
             code = process.wait(10)
         except subprocess.TimeoutExpired:

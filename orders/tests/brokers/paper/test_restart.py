@@ -1,5 +1,6 @@
 """SIGKILL of the exchange: what it acknowledged is there afterwards, and goes on."""
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -145,3 +146,20 @@ def test_a_second_exchange_on_a_home_or_port_says_so_in_one_sentence(tmp_path: P
             paper_exchange(tmp_path / "b", port=exchange.port),
         ):
             pass
+
+
+def test_a_failing_state_file_ends_the_exchange_rather_than_its_truth(tmp_path: Path) -> None:
+    with paper_exchange(tmp_path, rate_limits=False) as exchange:
+        kite = login(exchange)
+        exchange.control("POST", "/settings", {"latency_seconds": 0.3})
+        order = kite.place_order("regular", "NSE", "SBIN", "BUY", 1, "CNC", "LIMIT", price=900)
+        with sqlite3.connect(tmp_path / "exchange.sqlite3") as other:
+            other.execute("ALTER TABLE history RENAME TO gone")
+        other.close()
+        assert exchange.wait() == 1
+        with sqlite3.connect(tmp_path / "exchange.sqlite3") as other:
+            other.execute("ALTER TABLE gone RENAME TO history")
+        other.close()
+        exchange.start()
+        wait_for(kite.orders, lambda rows: [(r["order_id"], r["status"]) for r in rows] == [(order, "OPEN")])
+        kite.reqsession.close()

@@ -10,6 +10,7 @@ import threading
 from orders.brokers.base import Broker
 from orders.brokers.kite.client import KiteBroker, KiteSettings
 from orders.brokers.limits import Limiter
+from orders.brokers.outage import Outage
 from orders.models import BrokerAccount
 
 #: The paper exchange's login page, beside its REST routes.
@@ -30,7 +31,8 @@ def broker_for(account: BrokerAccount) -> Broker:
         known, client = _clients.get(account.pk, (None, None))
         if client is not None and known == fingerprint:
             return client
-        fresh = KiteBroker(fingerprint[1], Limiter(account))
+        limiter = Limiter(account)
+        fresh = KiteBroker(fingerprint[1], limiter, Outage(limiter, f"outage:{account.pk}"))
         _clients[account.pk] = (fingerprint, fresh)
     return fresh
 

@@ -3,7 +3,8 @@
 Belongs here: which route answers which question, and which of Kite's rate buckets it draws on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -11,11 +12,13 @@ from hmac import compare_digest
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from orders.brokers.base import Funds, InstrumentRow, Quote, Session, UnknownOutcome
+from orders.brokers.base import DefiniteRefusal, Funds, InstrumentRow, Quote, Session, UnknownOutcome
 from orders.brokers.kite import market, wire
 from orders.brokers.kite.connection import CALL_SECONDS, Connection
 from orders.brokers.kite.failures import TooManyRequests, failure_of
+from orders.brokers.kite.iceberg import Iceberg, Icebergs, fold_orders, fold_trades
 from orders.brokers.limits import CallKind, Limiter
+from orders.brokers.outage import Outage
 from orders.types import OrderSnapshot, PlaceInstruction, Terms, TradeSnapshot, Variety
 
 LOGIN_PAGE = "https://kite.zerodha.com/connect/login"
@@ -43,8 +46,10 @@ class KiteSettings:
 class KiteBroker:
     """One account at Kite, or at anything that speaks Kite v3. See `orders.brokers.base.Broker`."""
 
-    def __init__(self, settings: KiteSettings, limiter: Limiter) -> None:
-        self._settings, self._limiter = settings, limiter
+    def __init__(self, settings: KiteSettings, limiter: Limiter, outage: Outage) -> None:
+        self._settings, self._limiter, self._outage = settings, limiter, outage
+        #: As of the last reading of the order book.
+        self._icebergs: Icebergs = {}
         self._connection = Connection(
             settings.root_url,
             route_prefix=settings.route_prefix,
@@ -94,10 +99,27 @@ class KiteBroker:
 
     def modify(self, broker_order_id: str, *, variety: Variety, terms: Terms, market_protection: Decimal | None) -> str:
         form = wire.modify_form(terms, market_protection)
+        iceberg = self._iceberg(variety, broker_order_id)
+        if iceberg is not None:
+            if terms.quantity != iceberg.total_quantity:
+                raise DefiniteRefusal("The quantity of an iceberg order cannot be changed", code="Unsupported")
+            del form["quantity"]  # the row that is changed is a leg, with a quantity of its own
+            self._order_call(CallKind.MODIFY, "PUT", _order_route(variety, iceberg.latest), form=form)
+            return broker_order_id
         return self._order_call(CallKind.MODIFY, "PUT", _order_route(variety, broker_order_id), form=form)
 
     def cancel(self, broker_order_id: str, *, variety: Variety) -> str:
-        return self._order_call(CallKind.CANCEL, "DELETE", _order_route(variety, broker_order_id))
+        iceberg = self._iceberg(variety, broker_order_id)
+        leg = iceberg.latest if iceberg else broker_order_id
+        self._order_call(CallKind.CANCEL, "DELETE", _order_route(variety, leg))
+        return broker_order_id
+
+    def _iceberg(self, variety: str, broker_order_id: str) -> Iceberg | None:
+        """The legs of an order as they are now; None for what is not an iceberg."""
+        if variety != Variety.ICEBERG:
+            return None
+        self.order_book()
+        return self._icebergs.get(broker_order_id)
 
     def _order_call(self, kind: CallKind, method: str, route: str, **how: Any) -> str:
         data = self._write(kind, method, route, **how)
@@ -109,20 +131,33 @@ class KiteBroker:
     # --- what the broker knows
 
     def order_book(self) -> list[OrderSnapshot]:
-        return [wire.order_snapshot(row) for row in self._read("/orders") or ()]
+        snapshots, self._icebergs = fold_orders(self._read("/orders") or ())
+        return snapshots
 
     def trade_book(self) -> list[TradeSnapshot]:
-        return [wire.trade_snapshot(row) for row in self._read("/trades") or ()]
+        return fold_trades((wire.trade_snapshot(row) for row in self._read("/trades") or ()), self._icebergs)
 
     def order(self, broker_order_id: str) -> OrderSnapshot:
         history = self._read(f"/orders/{quote(broker_order_id, safe='')}")
         if not history:
             raise UnknownOutcome("The broker's history of the order is empty")
-        return wire.order_snapshot(history[-1])
+        snapshot = wire.order_snapshot(history[-1])
+        if snapshot.variety != Variety.ICEBERG or not snapshot.tags:
+            return snapshot
+        # A leg's history knows nothing of the other legs.
+        whole = [one for one in self.order_book() if self._head(broker_order_id) == one.broker_order_id]
+        return whole[0] if whole else snapshot
 
     def order_trades(self, broker_order_id: str) -> list[TradeSnapshot]:
+        if broker_order_id in self._icebergs:
+            head = self._head(broker_order_id)
+            return [trade for trade in self.trade_book() if trade.broker_order_id == head]
         rows = self._read(f"/orders/{quote(broker_order_id, safe='')}/trades")
         return [wire.trade_snapshot(row) for row in rows or ()]
+
+    def _head(self, broker_order_id: str) -> str:
+        iceberg = self._icebergs.get(broker_order_id)
+        return iceberg.head if iceberg else broker_order_id
 
     def find_by_tag(self, tag: str) -> list[OrderSnapshot]:
         # Kite cannot search: a targeted look is the book, read again.
@@ -136,8 +171,9 @@ class KiteBroker:
         return found
 
     def instruments(self, exchanges: Iterable[str] = ()) -> list[InstrumentRow]:
-        self._limiter.acquire(CallKind.READ, wait=_PATIENCE[CallKind.READ])
-        return market.instruments_of(self._connection.read_text("/instruments"), exchanges)
+        with self._turn(CallKind.READ):
+            text = self._connection.read_text("/instruments")
+        return market.instruments_of(text, exchanges)
 
     def funds(self) -> Funds:
         return market.funds_of(self._read("/user/margins/equity"))
@@ -159,20 +195,28 @@ class KiteBroker:
     # --- one call, in its turn
 
     def _read(self, route: str, params: Any = None, *, kind: CallKind = CallKind.READ) -> Any:
-        self._limiter.acquire(kind, wait=_PATIENCE[kind])
-        try:
+        with self._turn(kind):
             return self._connection.read(route, params)
-        except TooManyRequests as error:
-            self._limiter.back_off(kind, error.retry_after)
-            raise
 
     def _write(self, kind: CallKind, method: str, route: str, *, orders_of_the_day: int = 1, **how: Any) -> Any:
+        with self._turn(kind, orders_of_the_day=orders_of_the_day):
+            return self._connection.write(method, route, **how)
+
+    @contextmanager
+    def _turn(self, kind: CallKind, *, orders_of_the_day: int = 1) -> Iterator[None]:
         self._limiter.acquire(kind, wait=_PATIENCE[kind], orders_of_the_day=orders_of_the_day)
         try:
-            return self._connection.write(method, route, **how)
+            yield
         except TooManyRequests as error:
             self._limiter.back_off(kind, error.retry_after)
             raise
+        except UnknownOutcome:
+            self._outage.failed()
+            raise
+        except DefiniteRefusal:
+            self._outage.worked()
+            raise
+        self._outage.worked()
 
 
 def _order_route(variety: str, broker_order_id: str) -> str:

@@ -1,30 +1,39 @@
 """Kite's quotes and its instrument dump read into our types. Pure; rows that do not parse are named."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from io import StringIO
 from typing import Any
 
 from orders.brokers.base import Funds, InstrumentRow, Quote, UnknownOutcome
-from orders.brokers.kite.wire import ist_instant
+from orders.brokers.kite.wire import UNREADABLE, ist_instant
 
 
-def quotes_of(data: Mapping[str, Any]) -> Iterator[Quote]:
-    """The quotes in the answer to `GET /quote`, keyed `EXCHANGE:SYMBOL`."""
+def quotes_of(data: Mapping[str, Any]) -> list[Quote]:
+    """The quotes in the answer to `GET /quote`, keyed `EXCHANGE:SYMBOL`. Raises UnknownOutcome, naming the key."""
+    quotes = []
     for key, row in data.items():
-        exchange, _, symbol = key.partition(":")
-        moment = row.get("last_trade_time") or row.get("timestamp")
-        yield Quote(
-            exchange=exchange,
-            symbol=symbol,
-            last_price=Decimal(row["last_price"]),
-            lower_circuit=_positive(row.get("lower_circuit_limit")),
-            upper_circuit=_positive(row.get("upper_circuit_limit")),
-            previous_close=_positive((row.get("ohlc") or {}).get("close")),
-            at=ist_instant(moment) if moment else None,
-        )
+        try:
+            quotes.append(_quote(key, row))
+        except UNREADABLE as error:
+            raise UnknownOutcome(f"The broker's quote of {key} is not readable: {error!r}") from None
+    return quotes
+
+
+def _quote(key: str, row: Mapping[str, Any]) -> Quote:
+    exchange, _, symbol = key.partition(":")
+    moment = row.get("last_trade_time") or row.get("timestamp")
+    return Quote(
+        exchange=exchange,
+        symbol=symbol,
+        last_price=Decimal(row["last_price"]),
+        lower_circuit=_positive(row.get("lower_circuit_limit")),
+        upper_circuit=_positive(row.get("upper_circuit_limit")),
+        previous_close=_positive((row.get("ohlc") or {}).get("close")),
+        at=ist_instant(moment) if moment else None,
+    )
 
 
 def instruments_of(text: str, exchanges: Iterable[str] = ()) -> list[InstrumentRow]:
@@ -37,7 +46,7 @@ def instruments_of(text: str, exchanges: Iterable[str] = ()) -> list[InstrumentR
             continue
         try:
             rows.append(_instrument(row))
-        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+        except UNREADABLE as error:
             raise UnknownOutcome(f"Line {reader.line_num} of the instrument dump is not readable: {error!r}") from None
     return rows
 
@@ -60,13 +69,16 @@ def _instrument(row: Mapping[str, str]) -> InstrumentRow:
 
 
 def funds_of(data: Mapping[str, Any]) -> Funds:
-    """The equity segment of `GET /user/margins/equity`."""
-    return Funds(
-        net=Decimal(data["net"]),
-        cash=Decimal(data["available"]["cash"]),
-        utilised=Decimal(data["utilised"]["debits"]),
-        raw=dict(data),
-    )
+    """The equity segment of `GET /user/margins/equity`. Raises UnknownOutcome when figures are missing."""
+    try:
+        return Funds(
+            net=Decimal(data["net"]),
+            cash=Decimal(data["available"]["cash"]),
+            utilised=Decimal(data["utilised"]["debits"]),
+            raw=dict(data),
+        )
+    except UNREADABLE as error:
+        raise UnknownOutcome(f"The broker's margins are not readable: {error!r}") from None
 
 
 def _positive(value: Any) -> Decimal | None:

@@ -60,37 +60,37 @@ _SIDES = {str(side): side for side in Side}
 _TIMES_IN_FORCE = {text: kind for kind, text in VALIDITIES.items()}
 #: Percent; the broker computes the width itself. Without any, Kite refuses MARKET and SL-M (since 2026-04-01).
 AUTOMATIC_PROTECTION = Decimal(-1)
+#: What reading a row of an unexpected shape ends in.
+UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError, AttributeError)
 _PRICE_STEP = Decimal("0.0001")
 _ZERO = Decimal(0)
 
 
 def order_snapshot(row: dict[str, Any]) -> OrderSnapshot:
-    """One row of the order book. Raises UnknownOutcome when it does not say which order it is."""
-    raw_status = _text(row, "status")
+    """One row of the order book. Raises UnknownOutcome when it does not say which order it is, or no numbers."""
     try:
-        broker_order_id, exchange, symbol = str(row["order_id"]), row["exchange"], row["tradingsymbol"]
-        side = _SIDES[row["transaction_type"]]
-    except KeyError as missing:
-        raise UnknownOutcome(f"An order row of the broker lacks a readable {missing}", raw=row) from None
-    return OrderSnapshot(
-        broker_order_id=broker_order_id,
-        status=STATUSES.get(raw_status, _S.UNHEARD_OF),
-        raw_status=raw_status,
-        tags=_tags(row),
-        exchange=exchange,
-        symbol=symbol,
-        side=side,
-        product=_text(row, "product"),
-        variety=_text(row, "variety"),
-        terms=_terms(row),
-        filled_quantity=_number(row, "filled_quantity"),
-        average_price=_number(row, "average_price"),
-        exchange_order_id=_text(row, "exchange_order_id"),
-        message=_text(row, "status_message") or _text(row, "status_message_raw"),
-        broker_time=_text(row, "exchange_update_timestamp") or _text(row, "order_timestamp"),
-        parent_order_id=_text(row, "parent_order_id"),
-        raw=row,
-    )
+        raw_status = _text(row, "status")
+        return OrderSnapshot(
+            broker_order_id=str(row["order_id"]),
+            status=STATUSES.get(raw_status, _S.UNHEARD_OF),
+            raw_status=raw_status,
+            tags=_tags(row),
+            exchange=row["exchange"],
+            symbol=row["tradingsymbol"],
+            side=_SIDES[row["transaction_type"]],
+            product=_text(row, "product"),
+            variety=_text(row, "variety"),
+            terms=_terms(row),
+            filled_quantity=_number(row, "filled_quantity"),
+            average_price=_number(row, "average_price"),
+            exchange_order_id=_text(row, "exchange_order_id"),
+            message=_text(row, "status_message") or _text(row, "status_message_raw"),
+            broker_time=_text(row, "exchange_update_timestamp") or _text(row, "order_timestamp"),
+            parent_order_id=_text(row, "parent_order_id"),
+            raw=row,
+        )
+    except UNREADABLE as error:
+        raise UnknownOutcome(f"An order row of the broker is not readable: {error!r}", raw=row) from None
 
 
 def _terms(row: dict[str, Any]) -> Terms:
@@ -129,8 +129,8 @@ def trade_snapshot(row: dict[str, Any]) -> TradeSnapshot:
             exchange_order_id=_text(row, "exchange_order_id"),
             raw=row,
         )
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise UnknownOutcome(f"A trade row of the broker is not readable: {error}", raw=row) from None
+    except UNREADABLE as error:
+        raise UnknownOutcome(f"A trade row of the broker is not readable: {error!r}", raw=row) from None
 
 
 def place_form(instruction: PlaceInstruction) -> dict[str, str]:

@@ -5,13 +5,17 @@ import json
 import logging
 import os
 import socket
+from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
 
+from oms.lib.redis import client as redis_client
 from orders.brokers.base import DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
 from orders.brokers.kite.client import KiteBroker, KiteSettings
 from orders.brokers.kite.connection import Connection
+from orders.brokers.limits import UNLIMITED, Limiter, permits
+from orders.brokers.outage import FAILURES_IN_A_ROW, Outage
 from orders.tests.brokers.scripted import answer, drop, scripted_server, stall, trickle
 
 TOKEN, SECRET = "tok-3f9a7c", "sec-81be02"
@@ -147,20 +151,46 @@ def test_fractions_keep_every_digit():
     assert isinstance(data["net"], Decimal)
 
 
-class NoLimits:
-    """Turn-taking is test_limits' matter."""
+@dataclass(frozen=True)
+class Figures:
+    """A broker account without limits."""
 
-    def acquire(self, *_args, **_options):
-        """Anybody, at once."""
-
-    def back_off(self, *_args):
-        """Never."""
+    pk: int = 1
+    orders_per_second: int = 0
+    orders_per_minute: int = 0
+    orders_per_day: int = 0
+    other_calls_per_second: int = 0
 
 
 def broker(root, **options):
-    return KiteBroker(
-        KiteSettings(root_url=root, api_key="key", api_secret=SECRET, access_token=TOKEN, **options), NoLimits()
-    )
+    limiter = Limiter(Figures())
+    settings = KiteSettings(root_url=root, api_key="key", api_secret=SECRET, access_token=TOKEN, **options)
+    return KiteBroker(settings, limiter, Outage(limiter, "outage:1"))
+
+
+def test_while_a_broker_answers_nothing_sensible_orders_wait_and_the_first_good_answer_ends_it():
+    refused = answer('{"status": "error", "error_type": "InputException", "message": "No such order"}', status=400)
+    with scripted_server(*[HTML] * FAILURES_IN_A_ROW, refused) as server:
+        client = broker(server.root)
+        for _ in range(FAILURES_IN_A_ROW):
+            assert permits(Figures()) == UNLIMITED
+            with pytest.raises(UnknownOutcome):
+                client.order_book()
+        assert permits(Figures()) == 0
+        with pytest.raises(DefiniteRefusal):
+            client.cancel("1", variety="regular")
+    assert len(server.requests) == FAILURES_IN_A_ROW + 1
+    assert redis_client().get("outage:1") is None
+
+
+def test_after_a_429_the_next_call_of_its_kind_waits():
+    with scripted_server(answer("", status=429, Retry_After="30")) as server:
+        client = broker(server.root)
+        for _ in range(2):
+            with pytest.raises(Temporary) as caught:
+                client.cancel("1", variety="regular")
+            assert caught.value.retry_after > 29
+    assert len(server.requests) == 1
 
 
 def test_a_sliced_order_that_was_refused_entirely_is_refused():

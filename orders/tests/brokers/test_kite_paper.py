@@ -9,6 +9,7 @@ import pytest
 from orders.brokers.base import Broker, DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
 from orders.brokers.kite.client import KiteBroker, KiteSettings
 from orders.brokers.limits import Limiter
+from orders.brokers.outage import Outage
 from orders.tests.brokers.paper.process import PaperExchange, paper_exchange, wait_for
 from orders.types import BrokerStatus, OrderType, PlaceInstruction, Side, Terms, TimeInForce, Variety
 
@@ -43,13 +44,16 @@ def exchange(running) -> PaperExchange:
 
 
 def connect(exchange, access_token="", **options) -> KiteBroker:
-    return KiteBroker(
-        KiteSettings(
-            root_url=exchange.root, api_key="paper", api_secret="paper-secret", access_token=access_token,
-            login_page_url=f"{exchange.root}/connect/login", **options,
-        ),
-        NoWaiting(Figures()),
-    )  # fmt: skip
+    settings = KiteSettings(
+        root_url=exchange.root,
+        api_key="paper",
+        api_secret="paper-secret",
+        access_token=access_token,
+        login_page_url=f"{exchange.root}/connect/login",
+        **options,
+    )
+    limiter = NoWaiting(Figures())
+    return KiteBroker(settings, limiter, Outage(limiter, "outage:1"))
 
 
 @pytest.fixture
@@ -148,6 +152,50 @@ def test_a_modification_is_seen_in_the_terms(broker):
     changed = order(quantity=Decimal(12), price=Decimal("1485.5")).terms
     broker.modify(order_id, variety=Variety.REGULAR, terms=changed, market_protection=None)
     assert wait_for(lambda: broker.order(order_id), lambda snapshot: snapshot.terms == changed)
+
+
+def iceberg(**changes):
+    return order(variety=Variety.ICEBERG, iceberg_legs=5, tag="BERG", **changes)
+
+
+def test_an_iceberg_is_one_order_whatever_its_legs(broker):
+    order_id = broker.place(iceberg(price=Decimal("1500.5")))
+    snapshot = until(broker, order_id, BrokerStatus.COMPLETE)
+    assert (snapshot.broker_order_id, snapshot.filled_quantity, snapshot.terms.quantity) == (order_id, 10, 10)
+    (found,) = broker.find_by_tag("BERG")
+    assert found.average_price == 1500
+    trades = broker.trade_book()
+    assert {trade.broker_order_id for trade in trades} == {order_id}
+    assert len({trade.trade_id for trade in trades}) == 5
+    assert sum(trade.quantity for trade in trades) == 10
+    assert broker.order_trades(order_id) == trades
+
+
+def test_an_iceberg_between_legs_is_working_and_its_latest_leg_is_changed_and_cancelled(exchange, broker):
+    exchange.control("POST", "/prices", {"NSE:INFY": {"volume_per_tick": 2}})
+    order_id = broker.place(iceberg())
+    until(broker, order_id, BrokerStatus.OPEN)
+    better = iceberg(price=Decimal("1500.5")).terms
+    broker.modify(order_id, variety=Variety.ICEBERG, terms=better, market_protection=None)
+    wait_for(lambda: broker.order(order_id).filled_quantity, lambda filled: filled >= 2)
+    with pytest.raises(DefiniteRefusal, match="quantity"):
+        broker.modify(
+            order_id, variety=Variety.ICEBERG, terms=iceberg(quantity=Decimal(20)).terms, market_protection=None
+        )
+    wait_for(lambda: cancelled(broker, order_id), bool)
+    snapshot = until(broker, order_id, BrokerStatus.CANCELLED)
+    assert snapshot.broker_order_id == order_id
+    assert 2 <= snapshot.filled_quantity < 10
+    rows = exchange.control("GET", "/orders?tag=BERG")
+    assert len(rows) > 1
+    assert not any(row["live"] for row in rows)
+
+
+def cancelled(broker, order_id):
+    try:
+        return broker.cancel(order_id, variety=Variety.ICEBERG)
+    except Temporary:
+        return None
 
 
 def test_a_tag_is_found_and_its_absence_is_an_answer(broker):

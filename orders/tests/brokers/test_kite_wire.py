@@ -121,6 +121,20 @@ def test_a_row_that_does_not_say_which_order_it_is_fails_the_whole_reading(missi
         wire.order_snapshot({name: value for name, value in ROW.items() if name != missing})
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: wire.order_snapshot(row(quantity="ten")),
+        lambda: wire.order_snapshot("OPEN"),
+        lambda: market.quotes_of({"NSE:INFY": {"timestamp": "2026-11-20 09:16:00"}}),
+        lambda: market.funds_of({"net": 1}),
+    ],
+)
+def test_an_answer_of_an_unexpected_shape_is_a_failed_reading_and_no_crash(read):
+    with pytest.raises(UnknownOutcome, match="not readable"):
+        read()
+
+
 def test_a_row_from_another_platform_is_taken_as_well_as_it_goes():
     odd = wire.order_snapshot(row(variety="auction", validity="EOS", product="CO", filled_quantity=None))
     assert (odd.variety, odd.product, odd.filled_quantity) == ("auction", "CO", 0)

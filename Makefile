@@ -19,7 +19,7 @@ $(INSTALLED): requirements-dev.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@# pip knows the machine's own package index where uv was not told of it.
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python $< || $(BIN)/python -m pip install --quiet --require-hashes -r $<
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python $< || $(BIN)/python -m pip install --quiet --require-hashes -r $<
 	@touch $@
 
 up: install ## start everything and print where it is: make up ARGS="--port 8010"

@@ -89,6 +89,9 @@ class Service:
         """None while it runs (or was never started)."""
         return self.process.poll() if self.process else None
 
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def ask_to_stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.send_signal(self._stop_signal)

@@ -60,8 +60,8 @@ class Supervisor:
         self._outputs = selectors.DefaultSelector()
         self._requests = 0
 
-    def run(self, when_ready: Callable[[], None]) -> None:
-        """Start everything, call `when_ready` once all of it answers, and keep it running.
+    def run(self, when_ready: Callable[[], None], *, in_order: Callable[[], bool] = lambda: True) -> None:
+        """Start everything, call `when_ready` once all of it answers and is `in_order`, and keep it running.
 
         Raises StartError when something does not come up.
         """
@@ -70,7 +70,7 @@ class Supervisor:
                 for child in self._own:
                     self._start(child)
                 self._write_pids()
-                self._until_ready()
+                self._until_ready(in_order)
                 if not self._requests:
                     when_ready()
                 while not self._requests:
@@ -78,19 +78,21 @@ class Supervisor:
             finally:
                 self._stop()
 
-    def _until_ready(self) -> None:
+    def _until_ready(self, in_order: Callable[[], bool]) -> None:
         waiting = [child.service for child in self._own]
         deadline = time.monotonic() + READY_WITHIN
         ask_at = 0.0
-        while waiting and not self._requests:
+        while not self._requests:
             self._turn()
             if time.monotonic() < ask_at:
                 continue
             waiting = [service for service in waiting if not service.is_ready()]
+            if not waiting and in_order():
+                return
             ask_at = time.monotonic() + ASK_EVERY
-            if waiting and ask_at > deadline:
-                names = ", ".join(service.name for service in waiting)
-                raise StartError(f"{names} did not come up within {READY_WITHIN:.0f} seconds; its lines above say why")
+            if ask_at > deadline:
+                names = ", ".join(service.name for service in waiting) or "The market"
+                raise StartError(f"{names} did not come up within {READY_WITHIN:.0f} seconds; the lines above say why")
 
     def _turn(self) -> None:
         """One round: pass on what was said, notice who died, start who is due."""
@@ -154,19 +156,21 @@ class Supervisor:
         process.stdout.close()
 
     def _stop(self) -> None:
-        for child in self._own:
-            child.service.ask_to_stop()
+        """What was started first serves the others and ends last."""
         deadline = time.monotonic() + STOP_WITHIN
-        while any(child.service.exit_code() is None and child.service.process for child in self._own):
-            if self._requests > 1 or time.monotonic() > deadline:
-                break
-            for key, _ in self._outputs.select(timeout=0.1):
-                self._pass_on(key.data)
-        for child in self._own:
-            if child.service.process and child.service.exit_code() is None:
-                self._terminal.say(f"{child.service.name} does not stop and is killed")
-            child.service.wait_stopped(deadline=time.monotonic())
-            self._close_output(child)
+        for wave in (self._own[1:], self._own[:1]):
+            for child in wave:
+                child.service.ask_to_stop()
+            while any(child.service.is_running() for child in wave):
+                if self._requests > 1 or time.monotonic() > deadline:
+                    break
+                for key, _ in self._outputs.select(timeout=0.1):
+                    self._pass_on(key.data)
+            for child in wave:
+                if child.service.is_running():
+                    self._terminal.say(f"{child.service.name} does not stop and is killed")
+                child.service.wait_stopped(deadline=time.monotonic())
+                self._close_output(child)
         self._outputs.close()
 
     def _write_pids(self) -> None:

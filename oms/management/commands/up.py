@@ -26,6 +26,7 @@ from oms.processes import Program, StartError
 from oms.roles import Addresses, child_environment, environment, manage, roles
 from oms.supervisor import Supervisor
 from oms.terminal import Terminal
+from oms.welcome import FirstOrder
 
 
 class Command(BaseCommand):
@@ -73,12 +74,13 @@ class Command(BaseCommand):
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir()
         with announced(home, shared):
-            once(manage("migrate", "--verbosity", "0", environ=environ), "migrate")
-            if demo and not home.facts().get("demo_loaded"):
-                once(manage("demo", environ=environ), "demo")
-                home.remember(demo_loaded=True)
+            once(manage("prepare", *(["--demo"] if demo else []), environ=environ), "prepare")
             supervisor = Supervisor(home, servers.services, roles(home, addresses, environ, demo=demo), terminal)
-            supervisor.run(lambda: terminal.block(welcome.text(home, addresses, demo=demo)))
+            first = FirstOrder(addresses.web) if demo else None
+            supervisor.run(
+                lambda: terminal.block(welcome.text(home, addresses, first)),
+                in_order=lambda: first is None or first.is_possible(),
+            )
             terminal.say("Stopped")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ ROLES = {"up", "postgres", "valkey", "exchange", "web", "worker-orders", "worker
 UP_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
-pytestmark = pytest.mark.xdist_group("up")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("up")]
 
 
 def free_ports() -> list[int]:
@@ -149,6 +150,17 @@ def test_everything_answers_when_it_says_so(up: Running) -> None:
     block = up.said()
     assert all(f"{name}-demo" in block for name in ("trader", "operator", "officer"))
     assert f"curl -s http://127.0.0.1:{web}/api/v1/orders" in block
+
+
+def test_the_order_that_it_shows_fills(up: Running) -> None:
+    body = json.loads(re.findall(r"-d '(\{.*\})'", up.said())[-1])
+    with httpx.Client(base_url=f"http://127.0.0.1:{up.ports[0]}/api/v1/", timeout=10) as api:
+        login = {"username": "trader", "password": "trader-demo"}
+        api.headers["Authorization"] = f"Bearer {api.post('auth/token', json=login).json()['access']}"
+        placed = api.post("orders", json=body)
+        assert placed.status_code == 201, placed.text
+        order = f"orders/{placed.json()['id']}"
+        until(lambda: api.get(order).json()["status"] == "FILLED", "fill")
 
 
 def test_the_exchange_is_told_the_addresses_that_exist() -> None:

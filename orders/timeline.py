@@ -5,7 +5,7 @@ instant, so the axis is made of moments. Nothing is decided or written here, and
 from the stored bytes on every reading.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,7 +21,9 @@ from ledger.selectors import entries_of_order
 from oms.lib.money import ZERO, decimal_text
 from orders.models import Amendment, BrokerMessage, Execution, Order
 
-PEOPLE = {"TRADER", "OPERATOR", "OFFICER"}
+PEOPLE = {"TRADER", "OPERATOR", "OFFICER", "ALGO"}
+#: What tells most of an event without terms, money or a trade.
+TELLING = ("reason", "message", "broker_status", "broker_order_id", "tag")
 
 
 class Lane(StrEnum):
@@ -41,8 +43,8 @@ LANES = list(Lane)
 class TimelineItem:
     """One thing that happened. `name` is its upper-case kind, `row` the row that records it.
 
-    `facts` are label and value as recorded; `raw` is a document to be shown as it is. `gist` may hold
-    money and quantities as Decimal, which the page formats.
+    `facts` are label and value as recorded; `raw` is a document to be shown as it is; `amount` is in rupees;
+    `checks` are the screening rules with what they saw.
     """
 
     at: datetime
@@ -51,7 +53,9 @@ class TimelineItem:
     row: Any
     gist: str = ""
     actor: str = ""
+    amount: Decimal | None = None
     facts: Sequence[tuple[str, Any]] = ()
+    checks: Sequence[Mapping[str, Any]] = ()
     raw: Any = None
 
 
@@ -93,12 +97,13 @@ def story_of(order: Order) -> Story:
     """The story of one order, in six queries whatever its length."""
     events = list(order_events(order.pk))
     entries = list(entries_of_order(order.pk))
-    people = _names(event.actor_id for event in events if event.actor_type in PEOPLE)
+    amendments = list(order.amendments.order_by("id"))
+    people = _names(events, amendments)
     items = [
         *(_event(event, people) for event in events),
-        *(_entry(entry) for entry in entries),
+        *(_entry(entry, people) for entry in entries),
         *(_execution(execution) for execution in order.executions.order_by("id")),
-        *(item for amendment in order.amendments.order_by("id") for item in _amendment(amendment)),
+        *(item for amendment in amendments for item in _amendment(amendment, people)),
         *(_message(message) for message in order.broker_messages.order_by("id")),
     ]
     items.sort(key=lambda item: (item.at, LANES.index(item.lane)))
@@ -122,41 +127,76 @@ def _moments(items: Sequence[TimelineItem]) -> Iterator[Moment]:
         before = at
 
 
-def _names(ids: Iterator[str]) -> dict[str, str]:
-    numbers = {int(text) for text in ids if text.isdigit()}
-    if not numbers:
-        return {}
-    return {str(user.pk): user.get_username() for user in get_user_model().objects.filter(pk__in=numbers)}
+def _names(events: Iterable[Any], amendments: Iterable[Amendment]) -> dict[str, str]:
+    """Who acted, by "TYPE:id" as rows name actors: people by their user name. One query."""
+    actors = {(e.actor_type, e.actor_id) for e in events} | {
+        tuple(a.requested_by.split(":", 1)) for a in amendments if ":" in a.requested_by
+    }
+    numbers = {int(id_) for type_, id_ in actors if type_ in PEOPLE and id_.isdigit()}
+    users = get_user_model().objects.filter(pk__in=numbers) if numbers else ()
+    names = {str(user.pk): user.get_username() for user in users}
+    return {f"{type_}:{id_}": _called(type_, names.get(id_, id_)) for type_, id_ in actors}
+
+
+def _called(actor_type: str, name: str) -> str:
+    kind = actor_type.lower()
+    return kind if name.lower() in {kind, "oms"} else f"{kind} {name}"
 
 
 def _event(event: Any, people: Mapping[str, str]) -> TimelineItem:
-    who = people.get(event.actor_id, event.actor_id)
     data = event.data
     return TimelineItem(
         at=event.recorded_at,
         lane=Lane.EVENT,
         name=event.event_type,
         row=event,
-        gist=" · ".join(f"{label} {value}" for label, value in _scalars(data)),
-        actor=who if who.upper() == event.actor_type else f"{event.actor_type.lower()} {who}",
+        gist=_gist(data),
+        actor=people[f"{event.actor_type}:{event.actor_id}"],
         facts=[*_scalars(data), *((("broker time", event.broker_time),) if event.broker_time else ())],
-        raw={key: value for key, value in data.items() if isinstance(value, (dict, list)) and value} or None,
+        checks=data.get("checks", ()),
+        raw={k: v for k, v in data.items() if isinstance(v, (dict, list)) and v and k != "checks"} or None,
     )
 
 
+def _gist(data: Mapping[str, Any]) -> str:
+    """The few facts of an event that tell it from others of its type; all of them stand beneath."""
+    if "order_type" in data:
+        terms = [data["side"], data["quantity"], data["symbol"], data["order_type"]]
+        terms += [f"at {data['price']}"] if data.get("price") else []
+        return " ".join(terms) + (f": {data['reason']}" if data.get("reason") else "")
+    if "amount" in data:
+        return f"₹{data['amount']}" + (f" and {data['units']} units" if data.get("units", "0") != "0" else "")
+    if "trade_id" in data:
+        return f"{data['quantity']} at {data['price']}, {data['remaining']} remain"
+    if "new" in data:
+        changed = ", ".join(f"{name} {data.get('old', {}).get(name)} → {value}" for name, value in data["new"].items())
+        return " · ".join(text for text in (changed, data.get("reason", "")) if text)
+    return " · ".join(str(data[name]) for name in TELLING if data.get(name))
+
+
 def _scalars(data: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return [(key.replace("_", " "), value) for key, value in data.items() if value not in (None, "", [], {}) and not isinstance(value, (dict, list))]
+    return [
+        (key.replace("_", " "), value)
+        for key, value in data.items()
+        if value not in (None, "", [], {}) and not isinstance(value, (dict, list))
+    ]
 
 
-def _entry(entry: Any) -> TimelineItem:
+def _entry(entry: Any, people: Mapping[str, str]) -> TimelineItem:
     return TimelineItem(
         at=entry.created_at,
         lane=Lane.CAPITAL,
         name=entry.kind,
         row=entry,
-        actor=entry.actor,
+        actor=people.get(entry.actor, entry.actor),
+        amount=entry.amount,
         gist=f"{entry.debit.lower()} → {entry.credit.lower()}",
-        facts=[("entry", f"#{entry.seq}"), ("status", entry.status), ("key", entry.key), ("reason", entry.reason or "–")],
+        facts=[
+            ("entry", f"#{entry.seq}"),
+            ("status", entry.status),
+            ("key", entry.key),
+            ("reason", entry.reason or "–"),
+        ],
     )
 
 
@@ -167,11 +207,16 @@ def _execution(execution: Execution) -> TimelineItem:
         lane=Lane.EXECUTION,
         name=name,
         row=execution,
-        facts=[("trade id", execution.trade_id), ("trade date", execution.trade_date), ("exchange", execution.exchange)],
+        amount=execution.quantity * execution.price,
+        facts=[
+            ("trade id", execution.trade_id),
+            ("trade date", execution.trade_date),
+            ("exchange", execution.exchange),
+        ],
     )
 
 
-def _amendment(amendment: Amendment) -> Iterator[TimelineItem]:
+def _amendment(amendment: Amendment, people: Mapping[str, str]) -> Iterator[TimelineItem]:
     """Up to three items: asked for, received by the broker, settled."""
     asked = [
         (label, value)
@@ -186,7 +231,15 @@ def _amendment(amendment: Amendment) -> Iterator[TimelineItem]:
 
     def item(at: datetime, stage: str, gist: str) -> TimelineItem:
         facts = [*asked, ("state now", amendment.state), ("attempts", amendment.attempts)]
-        return TimelineItem(at, Lane.AMENDMENT, f"{kind}_{stage}", amendment, gist, amendment.requested_by, facts)
+        return TimelineItem(
+            at,
+            Lane.AMENDMENT,
+            f"{kind}_{stage}",
+            amendment,
+            gist,
+            people.get(amendment.requested_by, amendment.requested_by),
+            facts=facts,
+        )
 
     yield item(amendment.created_at, "ASKED", " · ".join(text for text in (terms, amendment.reason) if text))
     if amendment.sent_at is not None:
@@ -197,7 +250,13 @@ def _amendment(amendment: Amendment) -> Iterator[TimelineItem]:
 
 def _message(message: BrokerMessage) -> TimelineItem:
     return TimelineItem(
-        message.received_at, Lane.BROKER, message.source, message, gist=message.summary, actor="broker", raw=message.raw or None
+        message.received_at,
+        Lane.BROKER,
+        message.source,
+        message,
+        gist=message.summary,
+        actor="broker",
+        raw=message.raw or None,
     )
 
 

@@ -1,0 +1,113 @@
+"""Trading accounts, who may act on them, and their registered algorithms."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from unfold.decorators import display
+
+from compliance.admin.kill_switches import AccountModeForm, AlgoModeForm, may_set_mode, set_mode
+from compliance.admin.limits import AccountLimitsForm, AlgoLimitsForm, may_set_limits, set_new_limits
+from compliance.admin.scoped import AccountScoped
+from compliance.models import Account, AlgoRegistration, Membership
+from oms.lib.admin.actions import ReasonForm, service_action
+from oms.lib.admin.formats import EMPTY, chip, chips, shown
+from oms.lib.admin.records import RecordAdmin
+
+SHOWN_PAN_DIGITS = 4
+KIND_TONES = {"CLIENT": "blue", "PROP": "violet", "HOUSE": "grey"}
+ALGO_TONES = {"ACTIVE": "green", "SUSPENDED": "red"}
+
+
+def masked(pan: str) -> str:
+    """A PAN with its first six characters hidden; the whole one is for exports by those allowed."""
+    return f"{'•' * (len(pan) - SHOWN_PAN_DIGITS)}{pan[-SHOWN_PAN_DIGITS:]}" if pan else ""
+
+
+@admin.register(Account)
+class AccountAdmin(AccountScoped, RecordAdmin):
+    account_path = "pk"
+    list_display = (
+        "code",
+        "name",
+        chips("kind", KIND_TONES),
+        "ucc",
+        "pan_masked",
+        "products_text",
+        shown("is_active", "active"),
+    )
+    list_filter = ("kind", "is_active")
+    search_fields = ("code", "name", "ucc")
+    search_help_text = "Code, name or UCC"
+    ordering = ("code",)
+    sections = (
+        ("Client", ("code", "name", "kind", "ucc", "pan_masked", "products_text", "is_active", "created_at")),
+        ("People", ("people",)),
+        ("Proof", ("event_seq", "event_hash")),
+    )
+
+    actions_detail = ("set_mode", "set_limits")
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        people = Membership.objects.select_related("user").order_by("role", "user__username")
+        return super().get_queryset(request).prefetch_related(Prefetch("memberships", people))
+
+    @display(description="PAN")
+    def pan_masked(self, account: Account) -> Any:
+        return masked(account.pan) or EMPTY
+
+    @display(description="products")
+    def products_text(self, account: Account) -> Any:
+        return format_html_join(" ", "{}", ((chip(p, "grey"),) for p in account.products)) or EMPTY
+
+    @display(description="who may act")
+    def people(self, account: Account) -> Any:
+        rows = [
+            (m.user, chip(m.role, "blue" if m.role == Membership.Role.TRADER else "grey"))
+            for m in account.memberships.all()
+        ]
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{} {}</li>", rows)) if rows else EMPTY
+
+    def has_mode_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        return may_set_mode(request)
+
+    def has_limits_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        return may_set_limits(request)
+
+    @service_action("Change the trading mode", permission="mode", form=AccountModeForm, icon="power_settings_new")
+    def set_mode(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        return set_mode(request, form)
+
+    @service_action("Set limits", permission="limits", form=AccountLimitsForm, icon="speed")
+    def set_limits(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        return set_new_limits(request, form)
+
+
+@admin.register(AlgoRegistration)
+class AlgoRegistrationAdmin(AccountScoped, RecordAdmin):
+    list_display = (
+        "algo_id", "name", "version", "account", shown("category"), "vendor", chips("status", ALGO_TONES),
+    )  # fmt: skip
+    list_select_related = ("account",)
+    list_filter = ("status", "category")
+    search_fields = ("algo_id", "name", "vendor")
+    search_help_text = "Algo id, name or vendor"
+    ordering = ("algo_id",)
+    sections = (("Algorithm", ("account", "algo_id", "name", "version", "category", "vendor", "status")),)
+    actions_detail = ("set_mode", "set_limits")
+
+    def has_mode_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        return may_set_mode(request)
+
+    def has_limits_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        return may_set_limits(request)
+
+    @service_action("Change the trading mode", permission="mode", form=AlgoModeForm, icon="power_settings_new")
+    def set_mode(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        return set_mode(request, form)
+
+    @service_action("Set limits", permission="limits", form=AlgoLimitsForm, icon="speed")
+    def set_limits(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        return set_new_limits(request, form)

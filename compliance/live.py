@@ -1,0 +1,32 @@
+"""What the live page shows of controls: alerts that nobody has closed, and switches that are not ACTIVE."""
+
+from collections.abc import Sequence
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+from compliance.models import Alert, KillSwitch
+from compliance.selectors import COMPLIANCE, OPERATOR, accounts_visible_to, is_in
+
+User = AbstractBaseUser | AnonymousUser
+
+
+def open_alerts(user: User, *, limit: int) -> Sequence[Alert]:
+    """The latest open alerts of the user's accounts; those of no account are for operators and officers."""
+    alerts = Alert.objects.filter(closed_at=None).select_related("account").order_by("-last_raised_at")
+    if not is_in(user, OPERATOR, COMPLIANCE):
+        alerts = alerts.filter(account__in=accounts_visible_to(user))
+    return list(alerts[:limit])
+
+
+def open_alert_count() -> int:
+    """How many alerts are open in all."""
+    return Alert.objects.filter(closed_at=None).count()
+
+
+def thrown_switches() -> Sequence[KillSwitch]:
+    """Every switch that stops or reduces trading now, the house's first."""
+    thrown = KillSwitch.objects.exclude(mode=KillSwitch.Mode.ACTIVE)
+    return sorted(
+        thrown.select_related("account", "algo", "changed_by"),
+        key=lambda s: (s.scope != "HOUSE", -s.changed_at.timestamp()),
+    )

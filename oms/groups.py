@@ -1,0 +1,39 @@
+"""The staff groups and what each may do, kept in step with the code after every migration.
+
+Operators run the trading day; compliance officers look at everything, set controls and close alerts, and
+do not trade.
+A superuser may give a group more by hand: what stands here is added, nothing is taken away.
+"""
+
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q
+
+from compliance.selectors import COMPLIANCE, OPERATOR
+
+APPS = ("compliance", "ledger", "orders")
+HIDDEN = frozenset({"view_idempotencykey"})
+#: What a group may do beyond looking; the services ask again.
+MAY: dict[str, tuple[str, ...]] = {
+    OPERATOR: (
+        "orders.change_order",
+        "orders.change_brokeraccount",
+        "compliance.change_killswitch",
+        "compliance.add_risklimit",
+        "compliance.change_alert",
+    ),
+    COMPLIANCE: ("compliance.change_killswitch", "compliance.add_risklimit", "compliance.change_alert"),
+}
+
+
+def ensure_groups(**_signal: Any) -> None:
+    """Create the groups and grant what is missing. Safe to repeat; also a receiver of post_migrate."""
+    viewing = Q(content_type__app_label__in=APPS, codename__startswith="view_")
+    for name, actions in MAY.items():
+        group, _ = Group.objects.get_or_create(name=name)
+        wanted = viewing
+        for action in actions:
+            app, codename = action.split(".")
+            wanted |= Q(content_type__app_label=app, codename=codename)
+        group.permissions.add(*Permission.objects.filter(wanted).exclude(codename__in=HIDDEN))

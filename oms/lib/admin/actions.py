@@ -1,0 +1,105 @@
+"""Buttons that change something: always a dialog with a mandatory reason, always a POST, always one service call.
+
+The service opens its own durable transaction: an action has a URL of its own, outside the admin's.
+A refusal by the rules is shown in the dialog, with what was typed still there.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+from unfold.decorators import action
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from oms.lib.actors import Actor, ActorType
+from oms.lib.errors import DomainError
+
+SESSION_DIGITS = 16
+DIALOG = "unfold/helpers/dialog.html"
+
+
+class ReasonForm(BaseDialogForm):  # type: ignore[misc]
+    """A dialog that asks why. Subclasses add what else the service needs, and the order of fields."""
+
+    form_before_template = "admin/dialog_errors.html"
+    field_order: tuple[str, ...] | None = None
+
+    reason = forms.CharField(
+        max_length=300,
+        min_length=5,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
+        help_text="Kept for ever with the change, beside your name.",
+    )
+
+    def get_before_template_context(self, _request: HttpRequest, _object_id: Any = None) -> dict[str, Any]:
+        return {"errors": self.non_field_errors()}
+
+
+def actor_of(request: HttpRequest, type_: ActorType) -> Actor:
+    """The person at the admin, as the audit trail names it. The session is named by a digest, never its key."""
+    key = request.session.session_key or ""
+    return Actor(
+        type=type_,
+        id=str(request.user.pk),
+        channel="ADMIN",
+        session_id=hashlib.sha256(key.encode()).hexdigest()[:SESSION_DIGITS] if key else "",
+        source_ip=str(request.META.get("REMOTE_ADDR", "")),
+    )
+
+
+def go(request: HttpRequest, url: str = "") -> HttpResponse:
+    """Close the dialog by going to `url`, or back to the page that it was opened on."""
+    current = request.headers.get("HX-Current-URL", "") or request.headers.get("Referer", "")
+    if not url and url_has_allowed_host_and_scheme(current, {request.get_host()}):
+        url = current
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": url or "/admin/"})
+    return HttpResponseRedirect(url or "/admin/")
+
+
+def service_action(
+    description: str,
+    *,
+    permission: str,
+    form: type[ReasonForm] = ReasonForm,
+    text: str = "",
+    button: str = "",
+    icon: str = "",
+    danger: bool = False,
+) -> Callable[[Callable[..., str | HttpResponse]], Any]:
+    """Make a method an unfold action. It gets (request, form[, object_id]), calls one service, and returns
+    what to tell the user, or a response of its own. `permission` names a Django permission or a `has_…_permission`.
+    """
+    dialog = {"title": description, "description": text, "form_class": form, "form_submit_text": button or description}
+
+    def decorator(method: Callable[..., str | HttpResponse]) -> Any:
+        @wraps(method)
+        def run(admin: Any, request: HttpRequest, form: ReasonForm, *args: Any, **kwargs: Any) -> HttpResponse:
+            try:
+                outcome = method(admin, request, form, *args, **kwargs)
+            except DomainError as refusal:
+                form.add_error(None, refusal.detail)
+                for error in refusal.errors:
+                    name = error.pointer.lstrip("/")
+                    form.add_error(name if name in form.fields else None, error.message)
+                context = {"dialog": dialog, "form": form, "form_submit_text": dialog["form_submit_text"]}
+                return render(request, DIALOG, context, status=200)
+            if isinstance(outcome, HttpResponse):
+                return outcome
+            messages.success(request, outcome)
+            return go(request)
+
+        variant = ActionVariant.DANGER if danger else ActionVariant.DEFAULT
+        return action(
+            run, description=description, permissions=[permission], icon=icon or None, variant=variant, dialog=dialog
+        )
+
+    return decorator

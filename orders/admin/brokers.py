@@ -1,0 +1,149 @@
+"""Broker accounts: whether the door is open, what waits behind it, and logging in. Secrets are never shown."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+
+from compliance.admin.scoped import person, staff_actor
+from oms.lib.admin.actions import ReasonForm, go, service_action
+from oms.lib.admin.formats import EMPTY, chip, chips, moment
+from oms.lib.admin.records import RecordAdmin
+from oms.lib.clock import now
+from orders import broker_login
+from orders.admin.tones import SESSION_TONES
+from orders.brokers.base import BrokerError
+from orders.brokers.limits import waiting
+from orders.models import BrokerAccount, Routing
+from orders.services.broker_accounts import CHANGEABLE, change_credentials
+
+KIND_TONES = {"KITE": "amber", "PAPER": "teal"}
+
+
+class CredentialsForm(ReasonForm):
+    """New values; what stays empty stays as it is. Nothing stored is ever sent to the browser."""
+
+    field_order = ("_form_submitted", *CHANGEABLE, "reason")
+    api_key = forms.CharField(label="API key", max_length=64, required=False, widget=UnfoldAdminTextInputWidget)
+    api_secret = forms.CharField(
+        label="API secret",
+        max_length=128,
+        required=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+    )
+    egress_address = forms.GenericIPAddressField(
+        label="Egress address", required=False, widget=UnfoldAdminTextInputWidget
+    )
+
+
+@admin.register(BrokerAccount)
+class BrokerAccountAdmin(RecordAdmin):
+    list_display = (
+        "name", chips("kind", KIND_TONES), chips("session_state", SESSION_TONES, "session"), "client_id",
+        moment("session_expires_at", "expires"), moment("polled_at", "last poll"), "calls_waiting", "session_message",
+    )  # fmt: skip
+    ordering = ("name",)
+    sections = (
+        (
+            "Session",
+            (
+                "session", "session_opened_at", "session_expires_at", "session_message", "polled_at", "poll_message",
+                "calls_waiting",
+            ),
+        ),
+        ("Connection", ("kind", "root_url", "route_prefix", "login_page_url", "egress_address", "trading_hours")),
+        ("Identity", ("client_id", "api_key", "secret", "default_account", "routed")),
+        (
+            "Limits of the broker",
+            (
+                "orders_per_second", "orders_per_minute", "orders_per_day", "modifications_per_order",
+                "other_calls_per_second",
+            ),
+        ),
+    )  # fmt: skip
+    actions_detail = ("login", "logout", "change_credentials")
+    actions_row = ("login", "logout")
+
+    @display(description="session")
+    def session(self, account: BrokerAccount) -> Any:
+        return chip(account.session_state, SESSION_TONES[account.session_state])
+
+    @display(description="API secret")
+    def secret(self, account: BrokerAccount) -> Any:
+        return chip("set, never shown", "grey") if account.api_secret else chip("missing", "red")
+
+    @display(description="calls waiting")
+    def calls_waiting(self, account: BrokerAccount) -> Any:
+        """How many calls wait for the broker's rate limit at this moment, by kind."""
+        try:
+            queued = {kind: count for kind, count in waiting(account).items() if count}
+        except BrokerError as away:
+            return chip("not known", "amber", away.message)
+        return (
+            format_html_join(" ", "{}", ((chip(f"{count} {kind}", "amber"),) for kind, count in queued.items()))
+            or "none"
+        )
+
+    @display(description="accounts sent through it")
+    def routed(self, account: BrokerAccount) -> Any:
+        codes = (
+            Routing.objects.filter(broker_account=account)
+            .order_by("account__code")
+            .values_list("account__code", flat=True)
+        )
+        return ", ".join(codes) or EMPTY
+
+    def has_session_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        return bool(request.user.has_perm("orders.change_brokeraccount"))
+
+    def has_logout_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.has_session_permission(request) and (
+            object_id is None
+            or BrokerAccount.objects.filter(pk=object_id, session_state=BrokerAccount.SessionState.OPEN).exists()
+        )
+
+    @service_action(
+        "Log in at the broker",
+        permission="session",
+        text="You go on to the broker's own login page and come back here.",
+        button="Go to the broker",
+        icon="login",
+    )
+    def login(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        url = broker_login.begin_login(
+            int(object_id), user=person(request), actor=staff_actor(request), reason=form.cleaned_data["reason"]
+        )
+        return go(request, url)
+
+    @service_action(
+        "Log out",
+        permission="logout",
+        text="Orders of this broker account wait until somebody logs in again. Working orders stay at the exchange.",
+        icon="logout",
+        danger=True,
+    )
+    def logout(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        account = broker_login.log_out(
+            int(object_id), actor=staff_actor(request), at=now(), reason=form.cleaned_data["reason"]
+        )
+        return f"{account.name}: the session is closed."
+
+    @service_action(
+        "Change credentials",
+        permission="session",
+        form=CredentialsForm,
+        text="An open session ends, since its token belongs to the old credentials. The secret is stored encrypted.",
+        button="Change",
+        icon="key",
+    )
+    def change_credentials(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        changes = {name: form.cleaned_data[name] for name in CHANGEABLE if form.cleaned_data[name]}
+        account = change_credentials(
+            int(object_id), changes=changes, user=person(request), actor=staff_actor(request), at=now(),
+            reason=form.cleaned_data["reason"],
+        )  # fmt: skip
+        return f"{account.name}: changed. Log in again."

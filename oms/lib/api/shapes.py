@@ -96,7 +96,7 @@ class ExactDecimal(serializers.Field[Decimal, Any, Any, Any]):
     def __init__(self, *, digits: int = 18, places: int = 4, above: Decimal | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.places, self.above = places, above
-        self._limit = Decimal(10) ** (digits - places)
+        self._whole_digits = digits - places
         self._step = Decimal(1).scaleb(-places)
 
     def to_internal_value(self, data: Any) -> Decimal:
@@ -104,8 +104,9 @@ class ExactDecimal(serializers.Field[Decimal, Any, Any, Any]):
             data = Decimal(data)
         if not isinstance(data, Decimal):
             self.fail("invalid")
-        if not data.is_finite() or abs(data) >= self._limit:
-            self.fail("too_large", limit=f"{self._limit:f}")
+        # By its exponent: arithmetic on 1e999999999 would overflow.
+        if not data.is_finite() or (data and data.adjusted() >= self._whole_digits):
+            self.fail("too_large", limit="1" + "0" * self._whole_digits)
         if self.above is not None and data <= self.above:
             self.fail("too_small", above=self.above)
         try:

@@ -17,6 +17,7 @@ from ledger.selectors import instruments_by_id, open_reservations
 from ledger.services.books import Books, Claim, PositionKey
 from oms.lib.actors import Actor
 from oms.lib.db import fetch_models, insert_rows, require_transaction, update_rows
+from oms.lib.money import ZERO
 from orders import lifecycle
 from orders.lifecycle import Change
 from orders.models import Amendment, BrokerMessage, Execution, Order
@@ -76,7 +77,7 @@ class Desk:
                 portfolio_id=order.portfolio_id,
                 position_key=position_key(order),
                 reserve_id=order.reserve_id,
-                reserved=held.get(order.id, 0),
+                reserved=held.get(order.id, ZERO),
                 units=order.reserved_units,
             )
         keys = [key for order in orders if (key := position_key(order))]

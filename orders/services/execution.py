@@ -15,7 +15,6 @@ from django.db import transaction
 
 from compliance.audit import EventType
 from compliance.services.alerts import raise_alert
-from ledger.services.books import Status as ReserveStatus
 from oms.lib.actors import BROKER
 from orders.models import Amendment, BrokerMessage, Execution, Order
 from orders.selectors import Known, known_orders, recorded_trades
@@ -182,14 +181,14 @@ def _is_behind(order: Order, snapshot: OrderSnapshot) -> bool:
 
 
 def _complete(desk: Desk, order: Order, snapshot: OrderSnapshot) -> None:
-    """The broker calls it complete at a quantity that we never confirmed: somebody changed it elsewhere."""
+    """Nothing is left to execute: because a smaller quantity was confirmed, here or outside this system."""
     quantity = snapshot.terms.quantity
-    if snapshot.status is not BrokerStatus.COMPLETE or order.filled_quantity != quantity or quantity >= order.quantity:
-        return
-    data = {"old": {"quantity": order.quantity}, "new": {"quantity": quantity}, "by": "outside this system"}
-    order.quantity = quantity
-    desk.note(order, EventType.ORDER_MODIFIED, data)
-    desk.fire(order, Event.FILL_FULL, _said(snapshot), broker_time=snapshot.broker_time)
+    if snapshot.status is BrokerStatus.COMPLETE and order.filled_quantity == quantity < order.quantity:
+        data = {"old": {"quantity": order.quantity}, "new": {"quantity": quantity}, "by": "outside this system"}
+        order.quantity = quantity
+        desk.note(order, EventType.ORDER_MODIFIED, data)
+    if order.filled_quantity >= order.quantity:
+        desk.fire(order, Event.FILL_FULL, _said(snapshot), broker_time=snapshot.broker_time)
 
 
 def _said(snapshot: OrderSnapshot) -> dict[str, object]:
@@ -203,7 +202,5 @@ def _settle_capital(desk: Desk, order: Order, before: State) -> None:
     after = State(order.state)
     if before not in ENDED and after in ENDED:
         postings.release(desk, order, failed=after is State.REJECTED)
-    elif before is State.LOST and after in LIVE:
-        postings.revive(desk, order, None)
-    elif before is State.UNKNOWN and after in LIVE:
-        postings.books_of(desk).mark_reserve(desk.claims[order.id], ReserveStatus.PENDING)
+    elif before in (State.UNKNOWN, State.LOST) and after in LIVE and after is not before:
+        postings.reinstate(desk, order, before)

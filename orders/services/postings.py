@@ -10,10 +10,12 @@ from compliance.audit import EventType
 from ledger.positions import Trade
 from ledger.rates import RateCard, capital_needed, charges_on, rate_card, reserve_price
 from ledger.services.books import Books, Claim, Fill, Settlement
+from ledger.services.books import Status as ReserveStatus
 from oms.lib.clock import ist_date
 from oms.lib.money import ZERO
 from orders.models import Execution, Order
 from orders.services.desk import Desk
+from orders.states import State
 from orders.types import Terms
 
 
@@ -117,13 +119,20 @@ def settle(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal 
     return settlement
 
 
-def revive(desk: Desk, order: Order, last_price: Decimal | None) -> None:
-    """Reserve again for an order that we had given up and the broker turns out to have."""
-    instrument = desk.instruments[order.instrument_id]
-    books, claim = books_of(desk), desk.claims[order.id]
-    assert claim.position_key is not None
-    closes = min(books.closable(claim.position_key, order.side), order.remaining_quantity)
-    price = worst_price(order, terms_of(order), last_price or order.price_at_entry) or ZERO
-    amount = need_of(rate_card(ist_date(desk.at)), order, instrument, terms_of(order), closes, price)
+def reinstate(desk: Desk, order: Order, before: State) -> None:
+    """Make the reservation whole for an order that was in doubt and is working after all.
+
+    One of unknown outcome kept its capital; one that we gave up reserves again, into overdraft if need be.
+    """
+    claim = desk.claims[order.id]
+    if before is State.UNKNOWN:
+        books_of(desk).mark_reserve(claim, ReserveStatus.PENDING)
+        return
+    if claim.position_key is None:
+        return
+    closes = min(books_of(desk).closable(claim.position_key, order.side), order.remaining_quantity)
+    terms = terms_of(order)
+    price = worst_price(order, terms, order.price_at_entry) or ZERO
+    instrument, card = desk.instruments[order.instrument_id], rate_card(ist_date(desk.at))
     claim.reserve_id = None  # the earlier reservation is closed as failed
-    reserve(desk, order, claim, amount, closes, forced=True)
+    reserve(desk, order, claim, need_of(card, order, instrument, terms, closes, price), closes, forced=True)

@@ -110,7 +110,10 @@ def _accepted(desk: Desk, order: Order, broker_order_id: str) -> None:
     if not order.broker_order_id:
         order.broker_order_id = broker_order_id
         desk.touch(order)
-    desk.fire(order, Event.ACK, {"broker_order_id": broker_order_id})
+    change = desk.fire(order, Event.ACK, {"broker_order_id": broker_order_id})
+    if change is not None and change.source in (State.UNKNOWN, State.LOST):
+        desk.open_books([order])
+        postings.reinstate(desk, order, change.source)
 
 
 def _refused(desk: Desk, order: Order, code: str, message: str) -> None:

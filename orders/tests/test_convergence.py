@@ -1,0 +1,179 @@
+"""Whatever the order of arrival, and however often: we end where the broker is, and no rupee is lost on the way."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal as D
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from compliance.selectors import order_events
+from compliance.verification import verify_chain
+from ledger.models import CapitalEntry, Position
+from ledger.selectors import open_reservations, trial_balance
+from oms.lib.clock import now
+from orders.models import Amendment, Order
+from orders.services.amendment import request_cancel, request_modify
+from orders.services.dispatch import answer_amendment, claim_amendments
+from orders.services.execution import apply_book
+from orders.states import ENDED
+from orders.tests.factories import TRADER, fresh, place, row, see, send, trade
+from orders.types import Accepted, BrokerStatus, Modification, OrderSnapshot, TradeSnapshot
+
+pytestmark = pytest.mark.django_db
+
+STATUS_OF_STATE = {
+    BrokerStatus.COMPLETE: "FILLED",
+    BrokerStatus.CANCELLED: "CANCELED",
+    BrokerStatus.REJECTED: "REJECTED",
+    BrokerStatus.LAPSED: "EXPIRED",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A life that an order may have at the broker.
+
+    `fills` are units and prices in turn; `modified_after` that many of them a modification to `new_quantity`
+    and `new_price` takes effect, if we asked for one.
+    """
+
+    fills: tuple[tuple[int, int], ...]
+    ending: BrokerStatus
+    asks_to_modify: bool
+    modified_after: int
+    new_quantity: int
+    new_price: int
+    asks_to_cancel: bool
+
+
+@st.composite
+def plans(draw) -> Plan:
+    fills = draw(st.lists(st.tuples(st.integers(1, 4), st.integers(950, 1000)), max_size=4))
+    filled = sum(units for units, _ in fills)
+    modifies = draw(st.booleans())
+    after = draw(st.integers(0, len(fills)))
+    quantity = draw(st.integers(max(filled, 1), 20)) if modifies else 20
+    total = quantity if modifies else 20
+    endings = [BrokerStatus.CANCELLED, BrokerStatus.LAPSED]
+    if not filled:
+        endings.append(BrokerStatus.REJECTED)
+    ending = BrokerStatus.COMPLETE if filled == total else draw(st.sampled_from(endings))
+    price = draw(st.integers(1000, 1050))
+    if modifies and (quantity, price) == (20, 1000):
+        price = 1001
+    return Plan(tuple(fills), ending, modifies, after, quantity, price, draw(st.booleans()))
+
+
+Seen = tuple[OrderSnapshot, tuple[TradeSnapshot, ...]]
+
+
+def history_of(order: Order, plan: Plan) -> list[Seen]:
+    """Every row that the broker shows over that life, each with the trades known by then."""
+    seen: list[Seen] = [(row(order, BrokerStatus.PENDING), ()), (row(order, BrokerStatus.OPEN), ())]
+    trades: list[TradeSnapshot] = []
+    terms: dict[str, D] = {}
+    value = D(0)
+    for number in range(len(plan.fills) + 1):
+        if plan.asks_to_modify and plan.modified_after == number:
+            seen.append((replace(seen[-1][0], status=BrokerStatus.OVERLAY, raw_status="MODIFY PENDING"), seen[-1][1]))
+            terms = {"quantity": D(plan.new_quantity), "price": D(plan.new_price)}
+            seen.append((shown(order, BrokerStatus.OPEN, trades, value, terms), tuple(trades)))
+        if number < len(plan.fills):
+            units, price = plan.fills[number]
+            lagging = tuple(trades)
+            trades.append(trade(order, number, units, price))
+            value += units * price
+            now_open = shown(order, BrokerStatus.OPEN, trades, value, terms)
+            seen += [(now_open, lagging), (now_open, tuple(trades))]
+    seen.append((shown(order, plan.ending, trades, value, terms), tuple(trades)))
+    return seen
+
+
+def shown(order: Order, status: BrokerStatus, trades: list[TradeSnapshot], value: D, terms: dict[str, D]) -> OrderSnapshot:
+    filled = sum((t.quantity for t in trades), D(0))
+    return row(order, status, filled=filled, average=value / filled if filled else 0, **terms)
+
+
+@given(plan=plans(), data=st.data())
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_arrival_converges_and_conserves(plan: Plan, data, account, sbin, portfolio):
+    with rolled_back():
+        order = see(send(place(quantity=D(20), price=D(1000))), BrokerStatus.PENDING)
+        ask(order, plan)
+        order = fresh(order)
+        history = history_of(Order(**snapshot_of(order)), plan)
+        repeats = data.draw(st.lists(st.sampled_from(range(len(history))), max_size=4), label="repeats")
+        arrivals = data.draw(st.permutations([*range(len(history)), *repeats]), label="arrivals")
+        filled = D(0)
+        for index in arrivals:
+            deliver(order, history[index])
+            assert trial_balance() == []
+            assert fresh(order).filled_quantity >= filled, "a filled quantity went back"
+            filled = fresh(order).filled_quantity
+        deliver(order, history[-1])
+        at_the_broker(order, plan)
+        before = (CapitalEntry.objects.count(), order_events(order.pk).count(), fresh(order).version)
+        for index in range(len(history)):
+            deliver(order, history[index])
+        after = (CapitalEntry.objects.count(), order_events(order.pk).count(), fresh(order).version)
+        assert after == before, "a full replay changed something"
+
+
+def ask(order: Order, plan: Plan) -> None:
+    if plan.asks_to_modify:
+        changes = Modification(quantity=D(plan.new_quantity), price=D(plan.new_price))
+        request_modify(order.pk, changes, actor=TRADER, at=now(), user=None)
+        deliver_amendments(order)
+    if plan.asks_to_cancel:
+        request_cancel(order.pk, actor=TRADER, at=now(), user=None)
+        deliver_amendments(order)
+
+
+def deliver_amendments(order: Order) -> None:
+    for dispatch in claim_amendments(order.broker_account_id, limit=10, at=now()):
+        answer_amendment(dispatch, Accepted(order.broker_order_id), at=now())
+
+
+def snapshot_of(order: Order) -> dict[str, object]:
+    """The order as it was sent: what the broker's history speaks of, whatever we learn later."""
+    names = (
+        "broker_order_id", "tag", "exchange", "symbol", "side", "product", "variety", "quantity", "price",
+        "stop_price", "type", "time_in_force",
+    )  # fmt: skip
+    return {name: getattr(order, name) for name in names}
+
+
+def deliver(order: Order, seen: Seen) -> None:
+    snapshot, trades = seen
+    apply_book(order.broker_account_id, [snapshot], list(trades), at=now())
+
+
+def at_the_broker(order: Order, plan: Plan) -> None:
+    """Compare with the broker's truth."""
+    order = fresh(order)
+    filled = sum(units for units, _ in plan.fills)
+    assert order.state == STATUS_OF_STATE[plan.ending]
+    assert order.filled_quantity == filled
+    assert order.filled_value == sum(units * price for units, price in plan.fills)
+    assert order.state in ENDED
+    assert open_reservations([order.pk]).get(order.pk, D(0)) == 0
+    assert not Amendment.objects.filter(state__in=Amendment.OPEN_STATES).exists()
+    held = Position.objects.filter(instrument=order.instrument).first()
+    assert (held.quantity if held else 0) == filled
+    report = verify_chain(order_events(order.pk), head=order.event_hash)
+    assert report.ok, report.message
+
+
+class rolled_back:
+    """One example's own transaction, which leaves nothing; services may be durable inside it."""
+
+    def __enter__(self) -> None:
+        self.atomic = transaction.atomic()
+        self.atomic._from_testcase = True
+        self.atomic.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        transaction.set_rollback(True)
+        self.atomic.__exit__(*error)

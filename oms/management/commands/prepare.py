@@ -5,8 +5,12 @@ One command and not two, because starting Django takes longer than finding that 
 
 from typing import Any
 
+import redis
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, connection
+
+from oms.lib.redis import client
 
 
 class Command(BaseCommand):
@@ -16,6 +20,13 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action="store_true", help="load the demo's data too")
 
     def handle(self, *_arguments: str, **options: Any) -> None:
+        try:
+            connection.ensure_connection()
+            client().ping()
+        except OperationalError as error:
+            raise CommandError(f"DATABASE_URL: no database answers there: {str(error).splitlines()[0]}") from None
+        except redis.RedisError as error:
+            raise CommandError(f"REDIS_URL: no Redis or Valkey answers there: {error}") from None
         call_command("migrate", verbosity=0)
         if options["demo"]:
             call_command("demo")

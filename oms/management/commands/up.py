@@ -42,8 +42,8 @@ class Command(BaseCommand):
         parser.add_argument("--reset", action="store_true", help="delete all data of this home first")
 
     def handle(self, *_arguments: str, **options: Any) -> None:
-        os.chdir(settings.BASE_DIR)
         home = Home(options["home"])
+        os.chdir(settings.BASE_DIR)
         addresses = Addresses(options["port"], options["exchange_port"], options["stream_port"])
         demo = not options["no_demo"]
         # Until the supervisor takes over, a SIGTERM unwinds like a Ctrl-C.

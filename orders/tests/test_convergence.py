@@ -112,7 +112,6 @@ def test_any_arrival_converges_and_conserves(plan: Plan, data, account, sbin, po
             assert trial_balance() == []
             assert fresh(order).filled_quantity >= filled, "a filled quantity went back"
             filled = fresh(order).filled_quantity
-        deliver(order, history[-1])
         at_the_broker(order, plan)
         before = (CapitalEntry.objects.count(), order_events(order.pk).count(), fresh(order).version)
         for index in range(len(history)):

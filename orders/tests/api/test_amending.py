@@ -66,7 +66,7 @@ def test_if_match(trader: Client, placed: Placed, if_match: str, status: int) ->
 
 
 @pytest.mark.parametrize(
-    ("body", "pointer"),
+    ("change", "pointer"),
     [
         ({}, "/action"),
         ({"action": "DELETE"}, "/action"),
@@ -78,8 +78,8 @@ def test_if_match(trader: Client, placed: Placed, if_match: str, status: int) ->
         ({"action": "MODIFY", "disclosedQuantity": -1}, "/disclosedQuantity"),
     ],
 )
-def test_a_malformed_change_names_the_field(trader: Client, placed: Placed, body: Any, pointer: str) -> None:
-    answer = trader.send("PUT", f"{ORDERS}/{placed['id']}", body)
+def test_a_malformed_change_names_the_field(trader: Client, placed: Placed, change: Any, pointer: str) -> None:
+    answer = trader.send("PUT", f"{ORDERS}/{placed['id']}", change)
     assert answer.status_code == 400
     assert pointer in {error["pointer"] for error in answer.json()["errors"]}
     assert Order.objects.get().version == 1

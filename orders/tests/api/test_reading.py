@@ -218,7 +218,7 @@ def test_a_list_costs_the_same_number_of_queries_however_long(
     cast: Cast, trader: Client, body: Body, unhurried: None
 ) -> None:
     def queries(size: int) -> int:
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(connection) as captured:
             assert len(trader.get(ORDERS, {"size": size}).json()["content"]) == size
         return len(captured)
 

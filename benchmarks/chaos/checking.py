@@ -1,0 +1,63 @@
+"""All checks together, again and again until nothing is wrong or the time is up, and the facts of the trial."""
+
+import time
+from collections.abc import Iterable
+from itertools import chain
+from random import Random
+
+from django.db import close_old_connections
+from django.db.models import Count
+
+from benchmarks.chaos.books import check_books
+from benchmarks.chaos.exchange import Exchange
+from benchmarks.chaos.finding import Finding, finding
+from benchmarks.chaos.load import Record, Request, Trader
+from benchmarks.chaos.proof import check_proof, event_count
+from benchmarks.chaos.truth import check_settled, check_truth
+from compliance.models import Alert
+from orders.models import Amendment, Execution, Order
+
+
+def wait_until_right(exchange: Exchange, record: Record, seconds: float) -> tuple[list[Finding], float]:
+    """The findings once nothing is wrong, or as they are after `seconds`; and how long it took."""
+    close_old_connections()
+    began = time.monotonic()
+    while True:
+        took = time.monotonic() - began
+        findings = check_settled()
+        if took >= seconds or not _wrong(findings):
+            findings += check_truth(exchange.orders(), record) + check_books() + check_proof()
+            if took >= seconds or not _wrong(findings):
+                return findings, round(took, 1)
+        time.sleep(0.5)
+
+
+def repeated(first: Trader, last: Trader, record: Record, count: int) -> Finding:
+    """Some requests once more under their keys: each must get its first answer, from another time."""
+    answered = [request for request in record.requests if request.order_id]
+    sample: Iterable[Request] = Random(0).sample(answered, min(count, len(answered)))
+    again = ((request, (first if request.user == "trader" else last).repeat(request)) for request in sample)
+    return finding("repeats answered differently", (r.key for r, order_id in again if order_id != r.order_id))
+
+
+def facts(record: Record) -> dict[str, object]:
+    """What happened in the trial."""
+    counts = Order.objects.values_list("state").annotate(rows=Count("pk"))
+    alerts = Alert.objects.values_list("kind").annotate(rows=Count("pk"))
+    amendments = Amendment.objects.values_list("kind", "state").annotate(rows=Count("pk"))
+    return {
+        "orders": dict(chain([("all", Order.objects.count())], counts)),
+        "executions": Execution.objects.filter(reverses=None).count(),
+        "inferred": Execution.objects.filter(is_inferred=True, reverses=None).count(),
+        "amendments": {f"{kind} {state}": rows for kind, state, rows in amendments},
+        "events": event_count(),
+        "alerts": dict(alerts),
+        "repeated": sum(1 for request in record.requests if request.repeats),
+        "refused": dict(record.refusals),
+        "answers lost": dict(record.failures),
+        "asked to change": dict(record.amendments),
+    }
+
+
+def _wrong(findings: list[Finding]) -> bool:
+    return any(one.wrong for one in findings)

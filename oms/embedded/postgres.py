@@ -62,9 +62,10 @@ class Postgres:
 
         Raises StartError for a missing binary, another version's data or a failing initdb.
         """
+        found = _find_binaries()
         account = _other_account() if os.geteuid() == 0 else None
         base = _base(home, account)
-        binaries = _readable(_find_binaries(), account, base)
+        binaries = _readable(found, account, base)
         with socket_folder(base / "run", SOCKET, account=account) as sockets:
             postgres = cls(binaries, account, base, sockets)
             postgres._lock = lock

@@ -30,7 +30,12 @@ class Chained(Protocol):
     """A row that heads a chain of events: an order, or an account for what concerns no order."""
 
     event_seq: int
-    event_hash: bytes
+
+    @property
+    def event_hash(self) -> bytes | memoryview: ...
+
+    @event_hash.setter
+    def event_hash(self, digest: bytes) -> None: ...
 
     @property
     def chain(self) -> tuple[UUID | None, int]:

@@ -8,6 +8,7 @@ from typing import Any
 from oms.lib.db import fetch_rows, require_transaction
 from oms.lib.errors import DomainError
 
+
 @dataclass(frozen=True, slots=True)
 class IdempotencyClaim:
     """A key as one principal sent it, with the SHA-256 (32 bytes) of the request that came with it."""

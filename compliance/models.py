@@ -15,6 +15,7 @@ from fernet_fields import EncryptedCharField
 from compliance.canonical import GENESIS
 from oms.lib.triggers import append_only
 
+
 class ProductCode(models.TextChoices):
     """The broker's products: CNC delivery, MIS intraday, NRML carried derivatives, MTF margin funded."""
 
@@ -101,6 +102,7 @@ class AlgoRegistration(models.Model):
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
 
     class Meta:
+        verbose_name = "algorithm"
         constraints = [models.UniqueConstraint(fields=["account", "algo_id"], name="algo_once_per_account")]
 
     def __str__(self) -> str:
@@ -182,6 +184,7 @@ class KillSwitch(models.Model):
     changed_at = models.DateTimeField()
 
     class Meta:
+        verbose_name_plural = "kill switches"
         constraints = [
             _scope_is_consistent("killswitch_scope_consistent"),
             models.UniqueConstraint(
@@ -312,6 +315,7 @@ class OrderEvent(models.Model):
 
     class Meta:
         managed = False
+        verbose_name = "event"
         db_table = "compliance_orderevent"
 
     def __str__(self) -> str:
@@ -328,4 +332,3 @@ class OrderEvent(models.Model):
         """The part of the document that belongs to this type of event."""
         inner: dict[str, Any] = self.document.get("data", {})
         return inner
-

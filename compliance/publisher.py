@@ -56,7 +56,7 @@ def publish_batch(server: "redis.Redis", after: Position) -> tuple[Position, int
         return after, 0
     with server.pipeline(transaction=False) as pipe:
         for xid, pk, order_id, account_id, seq, event_type, recorded_at, c14n in rows:
-            entry = {
+            entry: Any = {
                 "event_id": str(pk), "order_id": str(order_id or ""), "account_id": str(account_id), "seq": str(seq),
                 "event_type": event_type, "timestamp": recorded_at.isoformat(), "document": bytes(c14n).decode(),
             }  # fmt: skip

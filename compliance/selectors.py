@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -15,23 +16,23 @@ User = AbstractBaseUser | AnonymousUser
 OPERATOR, COMPLIANCE = "operator", "compliance"
 
 
-def is_in(user: User, *groups: str) -> bool:
+def is_in(user: Any, *groups: str) -> bool:
     """Whether an active user belongs to any of the named staff groups; superusers belong to all."""
     if not user.is_active:
         return False
     if getattr(user, "is_superuser", False):
         return True
     if not hasattr(user, "_group_names"):
-        names = user.groups.values_list("name", flat=True) if user.pk else ()  # type: ignore[attr-defined]
+        names = user.groups.values_list("name", flat=True) if user.pk else ()
         user._group_names = frozenset(names)
     return not user._group_names.isdisjoint(groups)
 
 
-def accounts_visible_to(user: User) -> "QuerySet[Account]":
+def accounts_visible_to(user: Any) -> "QuerySet[Account]":
     """The accounts that a user is a member of; all of them for operators and compliance officers."""
     if is_in(user, OPERATOR, COMPLIANCE):
         return Account.objects.all()
-    if not user.is_active or not user.pk:
+    if not user.is_active or user.pk is None:
         return Account.objects.none()
     return Account.objects.filter(memberships__user_id=user.pk)
 
@@ -123,7 +124,7 @@ def controls_of(account_ids: Sequence[int], algo_ids: Iterable[str] = ()) -> Con
         f"""WHERE {covers} AND NOT EXISTS (
                 SELECT 1 FROM compliance_risklimit AS later
                 WHERE later.scope = t.scope AND later.account_id IS NOT DISTINCT FROM t.account_id
-                  AND later.algo_id IS NOT DISTINCT FROM t.algo_id AND later.version > t.version)""",
+                  AND later.algo_id IS NOT DISTINCT FROM t.algo_id AND later.version > t.version)""",  # noqa: S608  no value is in it
         scope,
     )
     switches = fetch_models(KillSwitch, f"WHERE {covers} AND t.mode <> 'ACTIVE'", scope)
@@ -145,12 +146,12 @@ def account_events(account_id: int) -> "QuerySet[OrderEvent]":
     return OrderEvent.objects.filter(order_id=None, account_id=account_id).order_by("seq")
 
 
-def accounts_to_trade(user: User) -> "QuerySet[Account]":
+def accounts_to_trade(user: Any) -> "QuerySet[Account]":
     """The accounts for which the user may send and cancel orders; all of them for operators."""
     accounts = accounts_visible_to(user)
     if is_in(user, OPERATOR):
         return accounts
-    return Account.objects.filter(memberships__user_id=user.pk, memberships__role="TRADER", pk__in=accounts.values("pk"))
+    return accounts.filter(memberships__user_id=user.pk, memberships__role="TRADER")
 
 
 def remember_groups(user: User, names: Iterable[str]) -> None:

@@ -26,7 +26,7 @@ def verify_chain(events: Iterable[OrderEvent], *, head: bytes | None = None) -> 
     `head` is the hash that the order (or account) row holds; with it a cut tail is noticed too.
     """
     previous, count = GENESIS, 0
-    for count, event in enumerate(events, start=1):  # noqa: B007
+    for count, event in enumerate(events, start=1):
         wrong = _first_fault(event, previous, count)
         if wrong:
             return ChainReport(False, count, count, wrong)

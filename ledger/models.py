@@ -16,15 +16,19 @@ from oms.lib.ids import new_id
 from oms.lib.triggers import append_only, undeletable
 
 
-def rupees_field(**options: Any) -> "models.DecimalField[Any, Any]":
+def rupees_field(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
     return models.DecimalField(max_digits=20, decimal_places=2, **options)
 
 
-def price_field(**options: Any) -> "models.DecimalField[Any, Any]":
+def price_field(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
     return models.DecimalField(max_digits=18, decimal_places=4, **options)
 
 
-def quantity_field(**options: Any) -> "models.DecimalField[Any, Any]":
+def optional_price_field(**options: Any) -> "models.DecimalField[Decimal | None, Decimal | None]":
+    return models.DecimalField(max_digits=18, decimal_places=4, null=True, blank=True, **options)
+
+
+def quantity_field(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
     """Whole units: Indian exchanges trade no fractions."""
     return models.DecimalField(max_digits=18, decimal_places=0, **options)
 
@@ -47,11 +51,13 @@ class Instrument(models.Model):
     token = models.BigIntegerField(help_text="The broker's instrument_token.")
     tick_size = price_field(default=Decimal("0.05"))
     lot_size = models.PositiveIntegerField(default=1)
-    freeze_quantity = quantity_field(null=True, blank=True)
-    lower_circuit = price_field(null=True, blank=True)
-    upper_circuit = price_field(null=True, blank=True)
-    previous_close = price_field(null=True, blank=True)
-    strike = price_field(null=True, blank=True)
+    freeze_quantity: "models.DecimalField[Decimal | None, Decimal | None]" = models.DecimalField(
+        max_digits=18, decimal_places=0, null=True, blank=True
+    )
+    lower_circuit = optional_price_field()
+    upper_circuit = optional_price_field()
+    previous_close = optional_price_field()
+    strike = optional_price_field()
     expiry = models.DateField(null=True, blank=True)
     is_tradable = models.BooleanField(default=True)
     dumped_at = models.DateTimeField(null=True, help_text="When a broker's dump last listed it.")
@@ -81,6 +87,7 @@ class CapitalAccount(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "portfolio"
         constraints = [
             models.CheckConstraint(condition=Q(reserved__gte=0), name="capital_reserved_not_negative"),
             models.CheckConstraint(condition=Q(allocated__gte=0), name="capital_allocated_not_negative"),
@@ -144,6 +151,7 @@ class CapitalEntry(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        verbose_name_plural = "capital entries"
         constraints = [
             models.UniqueConstraint(fields=["capital_account", "seq"], name="capitalentry_seq_once"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="capitalentry_amount_positive"),
@@ -226,22 +234,19 @@ class AssetTransaction(models.Model):
     quantity = quantity_field()
     price = price_field()
     amount = rupees_field(help_text="Quantity x price.")
-    unit_margin = models.DecimalField(
-        max_digits=18, decimal_places=6, help_text="Rupees that one opened unit ties up."
-    )
+    unit_margin = models.DecimalField(max_digits=18, decimal_places=6, help_text="Rupees that one opened unit ties up.")
     charges = rupees_field(default=Decimal(0))
     realised = rupees_field(default=Decimal(0))
     trade_date = models.DateField()
     booked_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = "booking"
         constraints = [
             models.UniqueConstraint(fields=["position", "seq"], name="assettransaction_seq_once"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="assettransaction_quantity_positive"),
         ]
-        triggers = [
-            *append_only()
-        ]
+        triggers = [*append_only()]
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} @ {self.price}"
@@ -258,13 +263,15 @@ class ChargeRate(models.Model):
     instrument_type = models.CharField(max_length=5, choices=Instrument.Type)
     product = models.CharField(max_length=4)
     brokerage = models.DecimalField(max_digits=12, decimal_places=8, default=Decimal(0))
-    brokerage_cap = rupees_field(null=True, blank=True)
+    brokerage_cap: "models.DecimalField[Decimal | None, Decimal | None]" = models.DecimalField(
+        max_digits=20, decimal_places=2, null=True, blank=True
+    )
     stt_buy = models.DecimalField("STT, buy", max_digits=12, decimal_places=8, default=Decimal(0))
     stt_sell = models.DecimalField("STT, sell", max_digits=12, decimal_places=8, default=Decimal(0))
     exchange_fee = models.DecimalField(max_digits=12, decimal_places=8, default=Decimal(0))
     sebi_fee = models.DecimalField("SEBI fee", max_digits=12, decimal_places=8, default=Decimal(0))
     stamp = models.DecimalField("stamp duty, buy", max_digits=12, decimal_places=8, default=Decimal(0))
-    gst = models.DecimalField("GST", max_digits=12, decimal_places=8, default=Decimal(0), help_text="On brokerage and fees.")
+    gst = models.DecimalField("GST", max_digits=12, decimal_places=8, default=Decimal(0), help_text="On fees.")
     source = models.CharField(max_length=200)
 
     class Meta:
@@ -293,9 +300,7 @@ class MarginRate(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["instrument_type", "product", "side", "valid_from"], name="marginrate_once"
-            )
+            models.UniqueConstraint(fields=["instrument_type", "product", "side", "valid_from"], name="marginrate_once")
         ]
 
     def __str__(self) -> str:

@@ -79,7 +79,12 @@ def charges_on(rate: ChargeRate, side: str, turnover: Decimal) -> Decimal:
 
 
 def reserve_price(
-    *, type: str, price: Decimal | None, stop_price: Decimal | None, last_price: Decimal | None, protection: Decimal | None
+    *,
+    type: str,
+    price: Decimal | None,
+    stop_price: Decimal | None,
+    last_price: Decimal | None,
+    protection: Decimal | None,
 ) -> Decimal | None:
     """The worst price, in rupees, that an order may execute at; None when that cannot be known.
 
@@ -96,7 +101,14 @@ def reserve_price(
 
 
 def capital_needed(
-    card: RateCard, instrument: Instrument, *, product: str, side: str, quantity: Decimal, opens: Decimal, price: Decimal
+    card: RateCard,
+    instrument: Instrument,
+    *,
+    product: str,
+    side: str,
+    quantity: Decimal,
+    opens: Decimal,
+    price: Decimal,
 ) -> Decimal:
     """Rupees to reserve for an order: margin on the units that open, and charges on the whole. Raises NoRate."""
     if not opens:

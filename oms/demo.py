@@ -8,8 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.auth.models import Group, User
 from django.db import transaction
 
 from compliance.models import Account, Membership
@@ -44,17 +43,16 @@ def load() -> None:
     _limit(at)
 
 
-def _person(name: str, groups: tuple[str, ...]) -> AbstractUser:
-    people = get_user_model().objects
-    user = people.filter(username=name).first()
+def _person(name: str, groups: tuple[str, ...]) -> User:
+    user = User.objects.filter(username=name).first()
     if user is None:
-        user = people.create_user(name, password=f"{name}-demo", is_staff=bool(groups), first_name=name.capitalize())
+        user = User.objects.create_user(name, password=f"{name}-demo", is_staff=bool(groups))
         user.groups.set(Group.objects.filter(name__in=groups))
     return user
 
 
 @transaction.atomic
-def _account(code: str, name: str, kind: str, portfolio_code: str, trader: AbstractUser) -> CapitalAccount:
+def _account(code: str, name: str, kind: str, portfolio_code: str, trader: User) -> CapitalAccount:
     account, _ = Account.objects.get_or_create(
         code=code, defaults={"name": name, "kind": kind, "ucc": f"UCC-{code}", "products": ["CNC", "MIS", "NRML"]}
     )

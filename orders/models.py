@@ -23,11 +23,12 @@ from oms.lib.triggers import append_only, undeletable
 from orders.states import LIVE, RULES, TABLE, State
 from orders.types import OrderType, Side, TimeInForce, Variety
 
-def _price(**options: Any) -> "models.DecimalField[Any, Any]":
+
+def _price(**options: Any) -> "models.DecimalField[Decimal | None, Decimal | None]":
     return models.DecimalField(max_digits=18, decimal_places=4, null=True, blank=True, **options)
 
 
-def _quantity(**options: Any) -> "models.DecimalField[Any, Any]":
+def _quantity(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
     return models.DecimalField(max_digits=18, decimal_places=0, **options)
 
 
@@ -155,7 +156,7 @@ class Order(Transitions):
     market_protection = models.DecimalField(max_digits=6, decimal_places=2, null=True, blank=True)
     filled_quantity = _quantity(default=Decimal(0))
     filled_value = models.DecimalField(
-        max_digits=22, decimal_places=4, default=Decimal(0), help_text="Σ quantity x price of its executions, in rupees."
+        max_digits=22, decimal_places=4, default=Decimal(0), help_text="Σ quantity x price executed, in rupees."
     )
     charges = models.DecimalField(max_digits=20, decimal_places=2, default=Decimal(0))
     reserved_units = _quantity(default=Decimal(0))
@@ -209,9 +210,7 @@ class Order(Transitions):
         indexes = [
             models.Index(fields=["account", "-created_at", "-id"], name="order_of_account"),
             models.Index(fields=["-created_at", "-id"], name="order_latest"),
-            models.Index(
-                fields=["broker_account", "id"], condition=Q(state="CREATED"), name="order_to_send"
-            ),
+            models.Index(fields=["broker_account", "id"], condition=Q(state="CREATED"), name="order_to_send"),
             models.Index(
                 fields=["broker_account", "state"],
                 condition=Q(state__in=sorted(LIVE)),
@@ -346,9 +345,7 @@ class Execution(models.Model):
             ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="execution_quantity_positive"),
         ]
-        triggers = [
-            *append_only()
-        ]
+        triggers = [*append_only()]
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} @ {self.price}"

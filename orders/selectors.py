@@ -91,7 +91,7 @@ Fingerprint = tuple[Any, ...]
 
 
 def recent_fingerprints(account_ids: Sequence[int], since: datetime) -> set[Fingerprint]:
-    """The orders let through since an instant, as (account, exchange, symbol, side, type, product, quantity, prices)."""
+    """The orders let through since an instant; see `orders.services.intake.fingerprint`."""
     rows = fetch_rows(
         """SELECT account_id, exchange, symbol, side, type, product, quantity, price, stop_price FROM orders_order
            WHERE account_id = ANY(%(ids)s) AND created_at >= %(since)s AND tag IS NOT NULL""",

@@ -108,7 +108,8 @@ class RiskLimitAdmin(RecordAdmin):
     list_display = (
         "covers", quantity("max_order_quantity", "order quantity"), money("max_order_value", "order value"),
         money("max_open_value", "open value"), quantity("max_position_quantity", "position"),
-        shown("max_orders_per_second", "orders/s"), shown("duplicate_window_seconds", "duplicates (s)"), moment("created_at", "since"), clipped("reason"),
+        shown("max_orders_per_second", "orders/s"), shown("duplicate_window_seconds", "duplicates (s)"),
+        moment("created_at", "since"), clipped("reason"),
     )  # fmt: skip
     list_select_related = ("account", "algo", "created_by")
     list_filter = (InForce, "scope")

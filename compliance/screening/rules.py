@@ -56,7 +56,9 @@ def screen(proposal: Proposal, around: Surroundings) -> Verdict:
     return Verdict(tuple(findings))
 
 
-def _when(passed: bool, code: Denial, message: str, *, value: object = "", limit: object = "", pointer: str = "") -> Finding:
+def _when(
+    passed: bool, code: Denial, message: str, *, value: object = "", limit: object = "", pointer: str = ""
+) -> Finding:
     return Finding(code, passed, _text(value), _text(limit), "" if passed else message, "" if passed else pointer)
 
 
@@ -70,7 +72,8 @@ def _contract(around: Surroundings) -> Contract:
 
 
 def account_active(p: Proposal, a: Surroundings) -> Finding:
-    return _when(a.account_is_active, Denial.ACCOUNT_INACTIVE, "The account is closed for trading.", pointer="/accountId")
+    message = "The account is closed for trading."
+    return _when(a.account_is_active, Denial.ACCOUNT_INACTIVE, message, pointer="/accountId")
 
 
 def kill_switch(p: Proposal, a: Surroundings) -> Finding | None:
@@ -79,18 +82,15 @@ def kill_switch(p: Proposal, a: Surroundings) -> Finding | None:
         return None
     reduces = a.mode == "REDUCING" and p.closes == p.quantity
     what = "only orders that close a position pass" if a.mode == "REDUCING" else "no new order passes"
-    return _when(
-        reduces, Denial.KILL_SWITCH, f"Trading is {a.mode.lower()} ({a.mode_source}): {what}.", value=a.mode, limit="ACTIVE"
-    )
+    message = f"Trading is {a.mode.lower()} ({a.mode_source}): {what}."
+    return _when(reduces, Denial.KILL_SWITCH, message, value=a.mode, limit="ACTIVE")
 
 
 def algo_registered(p: Proposal, a: Surroundings) -> Finding | None:
     if not a.algo_named:
         return None
     if not a.algo_status:
-        return _when(
-            False, Denial.ALGO_UNKNOWN, "This algorithm is not registered for the account.", pointer="/algoId"
-        )
+        return _when(False, Denial.ALGO_UNKNOWN, "This algorithm is not registered for the account.", pointer="/algoId")
     return _when(
         a.algo_status == "ACTIVE", Denial.ALGO_SUSPENDED, "This algorithm is suspended.",
         value=a.algo_status, limit="ACTIVE", pointer="/algoId",
@@ -171,7 +171,8 @@ def freeze_quantity(p: Proposal, a: Surroundings) -> Finding | None:
     if freeze is None:
         return None
     return _when(
-        p.quantity <= freeze, Denial.FREEZE_QUANTITY, f"The exchange takes at most {decimal_text(freeze)} in one order.",
+        p.quantity <= freeze, Denial.FREEZE_QUANTITY,
+        f"The exchange takes at most {decimal_text(freeze)} in one order.",
         value=p.quantity, limit=freeze, pointer="/quantity",
     )  # fmt: skip
 
@@ -215,7 +216,8 @@ def price_relation(p: Proposal, a: Surroundings) -> Finding | None:
         word = "below" if buys else "above"
         return _when(
             False, Denial.PRICE_RELATION,
-            f"The trigger of a {p.side} stop is {word} the last price {decimal_text(a.last_price)}: it would fire at once.",
+            f"The trigger of a {p.side} stop is {word} the last price {decimal_text(a.last_price)}: "
+            "it would fire at once.",
             value=p.stop_price, limit=a.last_price, pointer="/stopPrice",
         )  # fmt: skip
     return _when(True, Denial.PRICE_RELATION, "", value=p.stop_price)

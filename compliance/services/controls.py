@@ -45,7 +45,7 @@ def set_kill_switch(
         scope=scope, account=account, algo=algo
     )
     before, switch.mode = switch.mode if switch.pk else KillSwitch.Mode.ACTIVE, mode
-    switch.reason, switch.changed_by_id, switch.changed_at = reason.strip(), user and user.pk, at
+    switch.reason, switch.changed_by_id, switch.changed_at = reason.strip(), None if user is None else user.pk, at
     switch.save()
     thrown = mode != KillSwitch.Mode.ACTIVE
     _record(
@@ -81,7 +81,7 @@ def set_limits(
     before = rows.order_by("-version").first()
     limit = RiskLimit.objects.create(
         scope=scope, account=account, algo=algo, version=version, reason=reason.strip(), created_at=at,
-        created_by_id=user and user.pk, **{name: values.get(name) for name in LIMITS},
+        created_by_id=None if user is None else user.pk, **{name: values.get(name) for name in LIMITS},
     )  # fmt: skip
     data = {
         "scope": scope, "algo_id": algo.algo_id if algo else "", "version": version, "reason": reason.strip(),
@@ -106,7 +106,8 @@ def _check(
     if not valid:
         errors.append(FieldError(pointer, "not_valid", "Not a valid value."))
     if (scope == Scope.ACCOUNT) != (account is not None) or (scope == Scope.ALGO) != (algo is not None):
-        errors.append(FieldError("/scope", "target_mismatch", "An account for ACCOUNT, an algorithm for ALGO, else none."))
+        message = "An account for ACCOUNT, an algorithm for ALGO, else none."
+        errors.append(FieldError("/scope", "target_mismatch", message))
     if errors:
         raise Invalid("The change is not valid.", errors=tuple(errors))
 

@@ -17,9 +17,7 @@ def ensure_partitions(*, at: datetime) -> list[str]:
         names = []
         for ahead in range(MONTHS_AHEAD + 1):
             years, month = divmod(today.month - 1 + ahead, 12)
-            cursor.execute(
-                "SELECT compliance_create_event_partition(%s)", [date(today.year + years, month + 1, 1)]
-            )
+            cursor.execute("SELECT compliance_create_event_partition(%s)", [date(today.year + years, month + 1, 1)])
             names.append(str(cursor.fetchone()[0]))
     return names
 

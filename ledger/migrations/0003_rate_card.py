@@ -18,7 +18,7 @@ OPTION = {"exchange_fee": "0.0003503", "sebi_fee": "0.000001", "stamp": "0.00003
 INTRADAY = {"brokerage": "0.0003", "brokerage_cap": "20"}
 FLAT = {"brokerage": "1", "brokerage_cap": "20"}
 
-# (types, products, valid from, valid to, rates)
+# Each line: types, products, valid from, valid to, rates.
 CHARGES = [
     (["EQ"], ["CNC", "MTF"], FROM_2024, None, {**EQUITY, "stt_buy": "0.001", "stt_sell": "0.001", "stamp": "0.00015"}),
     (["EQ"], ["MIS"], FROM_2024, None, {**EQUITY, **INTRADAY, "stt_sell": "0.00025", "stamp": "0.00003"}),
@@ -27,7 +27,7 @@ CHARGES = [
     (["CE", "PE"], ["NRML", "MIS"], FROM_2024, date(2026, 3, 31), {**OPTION, **FLAT, "stt_sell": "0.001"}),
     (["CE", "PE"], ["NRML", "MIS"], FROM_2026, None, {**OPTION, **FLAT, "stt_sell": "0.0015"}),
 ]
-# (types, products, sides, basis, rate)
+# Each line: types, products, sides, basis, rate.
 MARGINS = [
     (["EQ"], ["CNC"], ["BUY", "SELL"], "PRICE", "1"),
     (["EQ"], ["MTF"], ["BUY", "SELL"], "PRICE", "0.5"),

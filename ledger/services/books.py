@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import TypeAlias
 from uuid import UUID
 
 from django.db import transaction
@@ -29,7 +30,8 @@ PositionKey = tuple[int, int, str]
 
 ENTRY_COLUMNS = (
     "id", "capital_account", "account_id", "seq", "kind", "status", "debit", "credit", "amount", "free_after",
-    "reserved_after", "allocated_after", "order_id", "execution_id", "reserve_id", "key", "actor", "reason", "created_at",
+    "reserved_after", "allocated_after", "order_id", "execution_id", "reserve_id", "key", "actor", "reason",
+    "created_at",
 )  # fmt: skip
 TRANSACTION_COLUMNS = (
     "id", "position", "account_id", "seq", "execution_id", "order_id", "reverses_id", "side", "quantity", "price",
@@ -40,7 +42,8 @@ POSITION_COLUMNS = (
     "day_buy_value", "day_sell_quantity", "day_sell_value", "transaction_seq", "updated_at",
 )  # fmt: skip
 
-Kind, Status = CapitalEntry.Kind, CapitalEntry.Status
+Kind: TypeAlias = CapitalEntry.Kind
+Status: TypeAlias = CapitalEntry.Status
 
 
 class InsufficientCapital(DomainError):
@@ -117,9 +120,8 @@ class Books:
         if create_positions and keys:
             _create_missing_positions(keys, at)
         positions = _lock_positions(keys) if keys else []
-        portfolios = fetch_models(
-            CapitalAccount, "WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE", {"ids": distinct(portfolio_ids)}
-        )
+        locked = "WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE"
+        portfolios = fetch_models(CapitalAccount, locked, {"ids": distinct(portfolio_ids)})
         return cls(
             actor=actor,
             at=at,
@@ -183,7 +185,7 @@ class Books:
         return Settlement(effect, share - from_reserve, overdrawn=portfolio.free < 0)
 
     def release(self, claim: Claim, *, failed: bool = False) -> Decimal:
-        """Give back all that the order still holds, because it ended (or `failed`: refused, or lost). Returns rupees."""
+        """Give back all that the order still holds: it ended (or `failed`: refused, or lost). Returns rupees."""
         amount = claim.reserved
         kind = Kind.FAIL if failed else Kind.RELEASE
         portfolio = self.portfolios[claim.portfolio_id]
@@ -275,7 +277,8 @@ class Books:
             capital_account_id=portfolio.pk, account_id=portfolio.account_id, seq=portfolio.entry_seq, kind=kind,
             status=status, debit=debit, credit=credit, amount=amount, free_after=portfolio.free,
             reserved_after=portfolio.reserved, allocated_after=portfolio.allocated,
-            order_id=claim and claim.order_id, execution_id=execution_id, reserve_id=claim and claim.reserve_id,
+            order_id=claim.order_id if claim else None, execution_id=execution_id,
+            reserve_id=claim.reserve_id if claim else None,
             key=key, actor=f"{self.actor.type}:{self.actor.id}", reason=reason, created_at=self.at,
         )  # fmt: skip
         self._entries.append(entry)
@@ -343,9 +346,7 @@ class Books:
         self._touched_positions[position.capital_account_id, position.instrument_id, position.product] = position
 
 
-def replay(
-    position: Position, *, without: UUID | None = None, booked: Iterable[AssetTransaction] = ()
-) -> Holding:
+def replay(position: Position, *, without: UUID | None = None, booked: Iterable[AssetTransaction] = ()) -> Holding:
     """Fold a position from its transactions, in the order of booking, leaving out what was reversed.
 
     `booked` are transactions of this unit of work that the database does not have yet.
@@ -380,9 +381,7 @@ def _lock_positions(keys: list[PositionKey]) -> list[Position]:
         ON t.capital_account_id = k.portfolio AND t.instrument_id = k.instrument AND t.product = k.product
         ORDER BY t.id FOR NO KEY UPDATE OF t"""
     portfolios, instruments, products = (list(column) for column in zip(*keys, strict=True))
-    return fetch_models(
-        Position, clauses, {"portfolios": portfolios, "instruments": instruments, "products": products}
-    )
+    return fetch_models(Position, clauses, {"portfolios": portfolios, "instruments": instruments, "products": products})
 
 
 def _create_missing_positions(keys: list[PositionKey], at: datetime) -> None:

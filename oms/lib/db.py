@@ -93,7 +93,8 @@ def fetch_rows(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any,
     """All rows of a prepared read. `parameters` are bound by name on the server."""
     with prepared_cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:

@@ -121,7 +121,12 @@ def request_cancel(
 
 
 def _cancel(
-    desk: Desk, order: Order | None, open_amendments: Sequence[Amendment], actor: Actor, reason: str, version: int | None
+    desk: Desk,
+    order: Order | None,
+    open_amendments: Sequence[Amendment],
+    actor: Actor,
+    reason: str,
+    version: int | None,
 ) -> Order:
     if order is None:
         raise NotFound("There is no such order.")
@@ -174,7 +179,8 @@ def _refuse_unmodifiable(order: Order) -> None:
     if order.state in ENDED:
         raise Conflict(f"The order is {order.state} already: it cannot be changed.", code="order_ended")
     if order.state != State.CREATED and order.state not in WORKING:
-        raise Conflict("The order is on its way to the broker: change it once it is acknowledged.", code="order_in_flight")
+        detail = "The order is on its way to the broker: change it once it is acknowledged."
+        raise Conflict(detail, code="order_in_flight")
     if order.amendments.filter(state__in=Amendment.OPEN_STATES).exists():
         raise Conflict("A change of this order is under way: wait for its outcome.", code="amendment_open")
     allowed = order.broker_account.modifications_per_order if order.broker_account else 0
@@ -192,9 +198,7 @@ def _open_amendments(orders: dict[UUID, Order]) -> dict[UUID, list[Amendment]]:
     return found
 
 
-def _amendment(
-    order: Order, kind: str, actor: Actor, at: datetime, reason: str, change: Change | None
-) -> Amendment:
+def _amendment(order: Order, kind: str, actor: Actor, at: datetime, reason: str, change: Change | None) -> Amendment:
     amendment = Amendment(
         id=new_id(), order_id=order.id, account_id=order.account_id, kind=kind, reason=reason,
         requested_by=f"{actor.type}:{actor.id}", due_at=at, created_at=at, updated_at=at,
@@ -206,5 +210,3 @@ def _amendment(
         amendment.type, amendment.time_in_force = change.new.type, change.new.time_in_force
         amendment.disclosed_quantity, amendment.extra_units = change.new.disclosed_quantity, change.extra_units
     return amendment
-
-

@@ -91,6 +91,11 @@ class Desk:
         )
         return self.books
 
+    def instrument_of(self, order: Order) -> Any:
+        """The order's instrument, once the books are open; asking for one that is not on file is a fault."""
+        assert order.instrument_id is not None
+        return self.instruments[order.instrument_id]
+
     def fire(self, order: Order, event: Event, data: dict[str, Any] | None = None, **kwargs: Any) -> Change | None:
         """Advance the order and record it. None when the event is stale or a repeat."""
         change = lifecycle.advance(order, event, at=self.at)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TypeAlias
 from uuid import UUID
 
 from django.db import transaction
@@ -16,7 +17,8 @@ from orders.services.overlay import refuse, terms_asked
 from orders.services.submission import ABANDONED_AFTER
 from orders.types import Accepted, NotSent, Outcome, Refused, Terms, Unconfirmed, Variety
 
-Kind, State = Amendment.Kind, Amendment.State
+Kind: TypeAlias = Amendment.Kind
+State: TypeAlias = Amendment.State
 
 #: The broker's way of saying that the order is moving right now: look again, then try again.
 BEING_PROCESSED = "being processed"
@@ -49,12 +51,14 @@ def claim_amendments(broker_account_id: int, *, limit: int, at: datetime) -> lis
                  AND o.broker_order_id <> '' AND b.session_state = 'OPEN'
                  AND (a.kind = 'CANCEL' OR NOT EXISTS (
                       SELECT 1 FROM orders_amendment AS c
-                      WHERE c.order_id = o.id AND c.kind = 'CANCEL' AND c.state IN ('QUEUED', 'SENDING', 'SENT', 'UNKNOWN')))
+                      WHERE c.order_id = o.id AND c.kind = 'CANCEL'
+                        AND c.state IN ('QUEUED', 'SENDING', 'SENT', 'UNKNOWN')))
                ORDER BY a.kind, a.due_at LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED""",
             {"broker": broker_account_id, "at": at, "limit": limit},
         )
         desk = Desk.open([order_id for _, order_id in rows], actor=SYSTEM, at=at)
-        amendments = Amendment.objects.filter(pk__in=[pk for pk, _ in rows], state=State.QUEUED).order_by("kind", "due_at")
+        queued = Amendment.objects.filter(pk__in=[pk for pk, _ in rows], state=State.QUEUED)
+        amendments = queued.order_by("kind", "due_at")
         claimed = [_claim(desk, desk.orders[amendment.order_id], amendment) for amendment in amendments]
         desk.write()
     return claimed

@@ -7,6 +7,7 @@ never counts anything twice and never goes back.
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from compliance.audit import EventType
 from compliance.services.alerts import raise_alert
@@ -44,7 +45,7 @@ def apply_fills(
     for trade in new:
         units = min(replaced, trade.quantity)
         replaced -= units
-        recorded.append(_record(desk, order, _execution(order, trade, desk), replaces=units))
+        recorded.append(_record(desk, order, _execution(desk, order, trade), replaces=units))
     missing = max(snapshot.filled_quantity, before) - order.filled_quantity
     if missing > 0:
         recorded.append(_record(desk, order, _infer(desk, order, snapshot, missing), replaces=min(replaced, missing)))
@@ -81,12 +82,18 @@ def _check_repeats(desk: Desk, order: Order, trades: Sequence[TradeSnapshot], ac
             )  # fmt: skip
 
 
-def _execution(order: Order, trade: TradeSnapshot, desk: Desk) -> Execution:
+def _new(desk: Desk, order: Order, **fields: Any) -> Execution:
+    assert order.broker_account_id is not None, "only what was sent somewhere executes"
     return Execution(
         id=new_id(), order_id=order.id, account_id=order.account_id, broker_account_id=order.broker_account_id,
-        exchange=trade.exchange, broker_order_id=trade.broker_order_id, trade_id=trade.trade_id,
-        trade_date=trade.trade_date, side=order.side, quantity=trade.quantity, price=trade.price,
-        traded_at=trade.traded_at, recorded_at=desk.at,
+        side=order.side, recorded_at=desk.at, **fields,
+    )  # fmt: skip
+
+
+def _execution(desk: Desk, order: Order, trade: TradeSnapshot) -> Execution:
+    return _new(
+        desk, order, exchange=trade.exchange, broker_order_id=trade.broker_order_id, trade_id=trade.trade_id,
+        trade_date=trade.trade_date, quantity=trade.quantity, price=trade.price, traded_at=trade.traded_at,
     )  # fmt: skip
 
 
@@ -94,12 +101,10 @@ def _infer(desk: Desk, order: Order, snapshot: OrderSnapshot, missing: Decimal) 
     """An execution for what the order book shows beyond the trades, at the price that explains its average."""
     value = snapshot.average_price * snapshot.filled_quantity - order.filled_value
     price = (value / missing).quantize(PRICE_STEP) if value > 0 else snapshot.average_price
-    target = order.filled_quantity + missing
-    return Execution(
-        id=new_id(), order_id=order.id, account_id=order.account_id, broker_account_id=order.broker_account_id,
-        exchange=order.exchange, broker_order_id=order.broker_order_id, trade_id=f"INF-{order.filled_quantity:f}-{target:f}",
-        trade_date=ist_date(desk.at), side=order.side, quantity=missing, price=price, is_inferred=True,
-        traded_at=desk.at, recorded_at=desk.at,
+    return _new(
+        desk, order, exchange=order.exchange, broker_order_id=order.broker_order_id,
+        trade_id=f"INF-{order.filled_quantity:f}-{order.filled_quantity + missing:f}", trade_date=ist_date(desk.at),
+        quantity=missing, price=price, is_inferred=True, traded_at=desk.at,
     )  # fmt: skip
 
 
@@ -131,12 +136,10 @@ def _undo(desk: Desk, order: Order, execution: Execution) -> Execution:
     order.filled_quantity -= execution.quantity
     order.filled_value -= execution.quantity * execution.price
     order.charges -= execution.charges
-    reversal = Execution(
-        id=new_id(), order_id=order.id, account_id=order.account_id, broker_account_id=order.broker_account_id,
-        exchange=execution.exchange, broker_order_id=execution.broker_order_id,
-        trade_id=f"REV-{execution.trade_id}"[:60], trade_date=execution.trade_date, side=execution.side,
-        quantity=execution.quantity, price=execution.price, charges=-execution.charges, reverses=execution,
-        traded_at=desk.at, recorded_at=desk.at,
+    reversal = _new(
+        desk, order, exchange=execution.exchange, broker_order_id=execution.broker_order_id,
+        trade_id=f"REV-{execution.trade_id}"[:60], trade_date=execution.trade_date, quantity=execution.quantity,
+        price=execution.price, charges=-execution.charges, reverses=execution, traded_at=desk.at,
     )  # fmt: skip
     desk.execute(reversal)
     desk.note(

@@ -89,15 +89,14 @@ class Intake:
         algo = self.controls.algo(account.pk, request.algo_id)
         switch = self.controls.mode_of(account.pk, algo)
         route = self.routes.get(account.pk)
-        projected = self.projected.get((account.pk, instrument and instrument.pk, request.side), ZERO)
+        projected = self.projected.get((account.pk, instrument.pk if instrument else 0, request.side), ZERO)
         return Surroundings(
             trade_date=ist_date(self.at),
             account_is_active=account.is_active,
             products=account.products,
             contract=instrument and _contract(instrument),
             has_broker=route is not None,
-            market_is_open=route is not None
-            and (route.always_open or is_open(request.exchange, self.at)),
+            market_is_open=route is not None and (route.always_open or is_open(request.exchange, self.at)),
             mode=switch.mode if switch else "ACTIVE",
             mode_source=f"{switch.scope}: {switch.reason}" if switch else "",
             algo_named=bool(request.algo_id),
@@ -122,9 +121,7 @@ class Intake:
         self.fingerprints.add(fingerprint(account.pk, request))
 
 
-def gather(
-    requests: Sequence[OrderRequest], accounts: Mapping[str, Account], *, actor: Actor, at: datetime
-) -> Intake:
+def gather(requests: Sequence[OrderRequest], accounts: Mapping[str, Account], *, actor: Actor, at: datetime) -> Intake:
     """Read everything around `requests`, whose accounts are locked, and lock their books."""
     ids = [account.pk for account in accounts.values()]
     controls = controls_of(ids, {r.algo_id for r in requests})

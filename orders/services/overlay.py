@@ -6,6 +6,7 @@ old terms proves nothing while it may be stale, so only a targeted look, some se
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TypeAlias
 
 from compliance.audit import EventType
 from compliance.services.alerts import raise_alert
@@ -19,7 +20,8 @@ from orders.services.terms import apply_terms
 from orders.states import ENDED, State
 from orders.types import UNPRICED, BrokerStatus, OrderSnapshot, OrderType, Terms, TimeInForce
 
-Kind, AmendmentState = Amendment.Kind, Amendment.State
+Kind: TypeAlias = Amendment.Kind
+AmendmentState: TypeAlias = Amendment.State
 
 #: How long the broker may take to show what it received, before a targeted look may conclude that it did not.
 SETTLES_WITHIN = timedelta(seconds=5)
@@ -105,7 +107,7 @@ def _confirm(desk: Desk, order: Order, amendment: Amendment) -> None:
 
 def _lower_to_terms(desk: Desk, order: Order, amendment: Amendment) -> None:
     """Keep in reserve no more than the order's present terms need."""
-    claim, instrument = desk.claims[order.id], desk.instruments[order.instrument_id]
+    claim, instrument = desk.claims[order.id], desk.instrument_of(order)
     terms = postings.terms_of(order)
     price = postings.worst_price(order, terms, order.price_at_entry)
     if price is None or order.state in ENDED:

@@ -73,9 +73,8 @@ def place_orders(
 
 def _as_conflict(error: IntegrityError) -> Exception:
     if "order_client_id_once" in str(error):
-        return Conflict(
-            "An order with this clientOrderId exists already: use a new one for a new order.", code="client_order_id_used"
-        )
+        detail = "An order with this clientOrderId exists already: use a new one for a new order."
+        return Conflict(detail, code="client_order_id_used")
     return error
 
 
@@ -101,14 +100,15 @@ def _reserve(
     request: OrderRequest, intake: Intake, desk: Desk, order: Order, verdict: Verdict, closes: Decimal, value: Decimal
 ) -> Verdict:
     """Hold the capital and units that the order needs; the verdict gains a denial when they are not there."""
-    opens = order.quantity - closes
+    opens, instrument = order.quantity - closes, order.instrument
+    assert instrument is not None, "screening refuses what is not on file"
     if order.product == "CNC" and order.side == "SELL" and opens:
         message = f"Only {closes:f} units are held and free to sell."
         return _denied(verdict, Denial.INSUFFICIENT_HOLDINGS, message, order.quantity, closes, "/quantity")
     claim = Claim(order.id, order.portfolio_id, position_key(order))
     try:
         need = capital_needed(
-            intake.card, intake.instrument_of(request), product=order.product, side=order.side,
+            intake.card, instrument, product=order.product, side=order.side,
             quantity=order.quantity, opens=opens, price=value / order.quantity,
         )  # fmt: skip
         intake.books.reserve(claim, need, key=f"{order.id}:RESERVE:{order.version}", units=closes)
@@ -145,7 +145,7 @@ def _order(
     route = intake.routes.get(account.pk)
     return Order(
         id=new_id(), account=account, portfolio=intake.books.portfolios[portfolio_id], instrument=instrument,
-        broker_account_id=route and route.broker_account_id, origin=origin, exchange=request.exchange,
+        broker_account_id=route.broker_account_id if route else None, origin=origin, exchange=request.exchange,
         symbol=request.symbol, segment=instrument.segment if instrument else "", side=request.side, type=request.type,
         product=request.product, variety=request.variety, time_in_force=request.time_in_force,
         validity_minutes=request.validity_minutes, quantity=request.quantity, price=request.price,

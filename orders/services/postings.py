@@ -16,7 +16,7 @@ from oms.lib.money import ZERO
 from orders.models import Execution, Order
 from orders.services.desk import Desk
 from orders.states import State
-from orders.types import Terms
+from orders.types import OrderType, Terms, TimeInForce
 
 
 def books_of(desk: Desk) -> Books:
@@ -28,8 +28,9 @@ def books_of(desk: Desk) -> Books:
 def terms_of(order: Order) -> Terms:
     """The terms that the broker last confirmed."""
     return Terms(
-        order.quantity, order.price, order.stop_price, order.type, order.time_in_force, order.disclosed_quantity  # type: ignore[arg-type]
-    )
+        quantity=order.quantity, price=order.price, stop_price=order.stop_price, type=OrderType(order.type),
+        time_in_force=TimeInForce(order.time_in_force), disclosed_quantity=order.disclosed_quantity,
+    )  # fmt: skip
 
 
 def worst_price(order: Order, terms: Terms, last_price: Decimal | None) -> Decimal | None:
@@ -93,7 +94,7 @@ def settle(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal 
     Call it before `order.filled_quantity` grows. `replaces` are units booked before by an inferred
     execution, which this one must not draw from the reservation again.
     """
-    instrument = desk.instruments[order.instrument_id]
+    instrument = desk.instrument_of(order)
     card = rate_card(execution.trade_date)
     turnover = order.filled_value + execution.quantity * execution.price
     charges = charges_on(card.charge_rate(instrument, order.product), order.side, turnover) - order.charges
@@ -133,6 +134,6 @@ def reinstate(desk: Desk, order: Order, before: State) -> None:
     closes = min(books_of(desk).closable(claim.position_key, order.side), order.remaining_quantity)
     terms = terms_of(order)
     price = worst_price(order, terms, order.price_at_entry) or ZERO
-    instrument, card = desk.instruments[order.instrument_id], rate_card(ist_date(desk.at))
+    instrument, card = desk.instrument_of(order), rate_card(ist_date(desk.at))
     claim.reserve_id = None  # the earlier reservation is closed as failed
     reserve(desk, order, claim, need_of(card, order, instrument, terms, closes, price), closes, forced=True)

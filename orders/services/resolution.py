@@ -45,8 +45,8 @@ def count_misses(broker_account_id: int, shown: Collection[str], *, begun_at: da
                 order.complete_misses += 1
                 desk.touch(order)
             if order in over and order.complete_misses >= COMPLETE_MISSES:
-                if desk.fire(order, Event.B_EXPIRE, {"reason": "gone from the order book after its day"}):
-                    postings.release(desk, order)
+                desk.fire(order, Event.B_EXPIRE, {"reason": "gone from the order book after its day"})
+                postings.release(desk, order)
         desk.write()
 
 

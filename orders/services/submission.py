@@ -18,9 +18,9 @@ from orders.models import BrokerMessage, Order
 from orders.services import postings
 from orders.services.desk import Desk
 from orders.states import Event, State
-from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Unconfirmed
+from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Side, Unconfirmed, Variety
 
-#: A broker call is bounded by 7 s and tried for 2 s more; a claim older than this has nobody left to answer for it.
+#: A broker call is bounded by 7 s and tried for 2 s more; an older claim has nobody left to answer for it.
 ABANDONED_AFTER = timedelta(seconds=10)
 
 
@@ -36,7 +36,8 @@ def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Su
     """Claim up to `limit` waiting orders, oldest first, and record the attempt; empty when none waits.
 
     Workers do not wait for each other's rows. Nothing is claimed while the broker session is not open or
-    its last poll failed: what we could not watch, we do not send. What a kill switch has caught meanwhile is refused instead of sent.
+    its last poll failed: what we could not watch, we do not send. What a kill switch has caught
+    meanwhile is refused instead of sent.
     """
     with transaction.atomic(durable=True):
         ids = _lock_waiting(broker_account_id, limit)
@@ -61,8 +62,8 @@ def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Su
 def _lock_waiting(broker_account_id: int, limit: int) -> list[UUID]:
     rows = fetch_rows(
         """SELECT o.id FROM orders_order AS o JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
-           WHERE o.broker_account_id = %(broker)s AND o.state = 'CREATED' AND o.broker_order_id = '' AND b.session_state = 'OPEN'
-             AND b.poll_message = ''
+           WHERE o.broker_account_id = %(broker)s AND o.state = 'CREATED' AND o.broker_order_id = ''
+             AND b.session_state = 'OPEN' AND b.poll_message = ''
            ORDER BY o.id LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED""",
         {"broker": broker_account_id, "limit": limit},
     )
@@ -82,9 +83,10 @@ def _may_go(order: Order, controls: Controls) -> bool:
 def instruction_for(order: Order) -> PlaceInstruction:
     """The order as the broker must be told it."""
     return PlaceInstruction(
-        tag=order.tag or "", variety=order.variety, exchange=order.exchange, symbol=order.symbol, side=order.side,  # type: ignore[arg-type]
-        product=order.product, terms=postings.terms_of(order), validity_minutes=order.validity_minutes,
-        iceberg_legs=order.iceberg_legs, market_protection=order.market_protection, algo_id=order.algo_id,
+        tag=order.tag or "", variety=Variety(order.variety), exchange=order.exchange, symbol=order.symbol,
+        side=Side(order.side), product=order.product, terms=postings.terms_of(order),
+        validity_minutes=order.validity_minutes, iceberg_legs=order.iceberg_legs,
+        market_protection=order.market_protection, algo_id=order.algo_id,
     )  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def answer_place(order_id: UUID, outcome: Outcome, *, at: datetime) -> None:
             case Refused(code=code, message=message):
                 _refused(desk, order, code, message)
             case NotSent(message=message):
-                _refused(desk, order, "NOT_SENT", f"The broker could not be reached; the order was not sent. {message}")
+                _refused(desk, order, "NOT_SENT", f"The order was not sent: {message}")
             case Unconfirmed(message=message):
                 _unconfirmed(desk, order, message)
         desk.keep(_message(order, outcome, at))

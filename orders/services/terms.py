@@ -14,7 +14,7 @@ from orders.models import Order
 from orders.services import postings
 from orders.services.desk import Desk, position_key
 from orders.services.intake import Intake, gather
-from orders.types import PRICED, STOPS, Modification, OrderRequest, OrderType, Terms
+from orders.types import PRICED, STOPS, Modification, OrderRequest, Side, Terms, Variety
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def change_of(desk: Desk, order: Order, changes: Modification, accounts: Mapping
     key = position_key(order)
     remaining = new.quantity - order.filled_quantity
     closes = min(remaining, claim.units + intake.books.closable(key, order.side)) if key else ZERO
-    proposal = replace(intake.proposal(request, closes), quantity=new.quantity, closes=_for_rules(closes, remaining, new))
+    proposal = replace(intake.proposal(request, closes), closes=_for_rules(closes, remaining, new))
     verdict = screen(proposal, replace(intake.surroundings(request), orders_this_second=-1, is_duplicate=False))
     if verdict.denial is not None:
         denial = verdict.denial
@@ -118,9 +118,9 @@ def _check_shape(order: Order, old: Terms, new: Terms) -> None:
 
 def _as_request(order: Order, terms: Terms, account: str) -> OrderRequest:
     return OrderRequest(
-        account=account, exchange=order.exchange, symbol=order.symbol, side=order.side, type=OrderType(terms.type),  # type: ignore[arg-type]
+        account=account, exchange=order.exchange, symbol=order.symbol, side=Side(order.side), type=terms.type,
         quantity=terms.quantity, price=terms.price, stop_price=terms.stop_price, time_in_force=terms.time_in_force,
-        product=order.product, variety=order.variety, disclosed_quantity=terms.disclosed_quantity,  # type: ignore[arg-type]
+        product=order.product, variety=Variety(order.variety), disclosed_quantity=terms.disclosed_quantity,
         market_protection=order.market_protection, algo_id=order.algo_id,
     )  # fmt: skip
 
@@ -130,9 +130,9 @@ def _set_aside(intake: Intake, order: Order, old: Terms) -> None:
     working = old.price or old.stop_price or order.price_at_entry or ZERO
     held = intake.open_values.get(order.account_id, ZERO)
     intake.open_values[order.account_id] = held - order.remaining_quantity * working
-    side = (order.account_id, order.instrument_id, order.side)
+    side = (order.account_id, order.instrument_id or 0, order.side)
     signed = order.remaining_quantity if order.side == "BUY" else -order.remaining_quantity
-    intake.projected[side] = intake.projected.get(side, ZERO) - signed - _executed(order)  # type: ignore[index]
+    intake.projected[side] = intake.projected.get(side, ZERO) - signed - _executed(order)
 
 
 def _executed(order: Order) -> Decimal:

@@ -91,7 +91,9 @@ def history_of(order: Order, plan: Plan) -> list[Seen]:
     return seen
 
 
-def shown(order: Order, status: BrokerStatus, trades: list[TradeSnapshot], value: D, terms: dict[str, D]) -> OrderSnapshot:
+def shown(
+    order: Order, status: BrokerStatus, trades: list[TradeSnapshot], value: D, terms: dict[str, D]
+) -> OrderSnapshot:
     filled = sum((t.quantity for t in trades), D(0))
     return row(order, status, filled=filled, average=value / filled if filled else 0, **terms)
 
@@ -99,7 +101,7 @@ def shown(order: Order, status: BrokerStatus, trades: list[TradeSnapshot], value
 @given(plan=plans(), data=st.data())
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_arrival_converges_and_conserves(plan: Plan, data, account, sbin, portfolio):
-    with rolled_back():
+    with RolledBack():
         order = see(send(place(quantity=D(20), price=D(1000))), BrokerStatus.PENDING)
         ask(order, plan)
         order = fresh(order)
@@ -165,7 +167,7 @@ def at_the_broker(order: Order, plan: Plan) -> None:
     assert report.ok, report.message
 
 
-class rolled_back:
+class RolledBack:
     """One example's own transaction, which leaves nothing; services may be durable inside it."""
 
     def __enter__(self) -> None:

@@ -47,7 +47,7 @@ def test_a_limit_buy_that_fills_below_its_limit(portfolio):
     assert order.average_price == D(990)
     # allocated at the execution's price; 9.90 + 1.49 + 0.29 + 0.01 + 0.05 charged; the rest released
     assert order.charges == D("11.74")
-    assert buckets(portfolio) == (D("1000000") - 9900 - D("11.74"), D(0), D(9900))
+    assert buckets(portfolio) == (D(1000000) - 9900 - D("11.74"), D(0), D(9900))
     assert types(order) == [
         "ORDER_CREATED", "CAPITAL_RESERVED", "ORDER_SENT", "ORDER_PLACED", "CAPITAL_ALLOCATED", "ORDER_FILLED",
     ]  # fmt: skip
@@ -59,7 +59,7 @@ def test_partial_fills_allocate_in_proportion_and_a_cancel_releases_the_rest(por
     first = trade(order, 1, 4, 1000)
     order = see(order, BrokerStatus.OPEN, [first])
     assert (order.state, order.filled_quantity) == ("PARTIALLY_FILLED", 4)
-    free, reserved, allocated = buckets(portfolio)
+    _, reserved, allocated = buckets(portfolio)
     assert allocated == 4000
     assert reserved == D("6007.12")
     order = see(order, BrokerStatus.CANCELLED, [first])
@@ -203,9 +203,7 @@ class TestModify:
                 request_modify(order.pk, changes, actor=TRADER, at=now(), user=None)
             assert caught.value.code == code
         with pytest.raises(Stale):
-            request_modify(
-                order.pk, Modification(price=D(1001)), actor=TRADER, at=now(), user=None, expected_version=1
-            )
+            request_modify(order.pk, Modification(price=D(1001)), actor=TRADER, at=now(), user=None, expected_version=1)
         assert not Amendment.objects.exists()
 
 
@@ -302,9 +300,7 @@ class TestExecutions:
             quantity=D(5), price=D(1000), variety="regular", time_in_force="DAY",
         )  # fmt: skip
         for _ in range(2):
-            apply_book(
-                broker_account.pk, [row(ghost, BrokerStatus.COMPLETE, filled=5)], [trade(ghost, 1, 5)], at=now()
-            )
+            apply_book(broker_account.pk, [row(ghost, BrokerStatus.COMPLETE, filled=5)], [trade(ghost, 1, 5)], at=now())
         order = Order.objects.get()
         assert (order.origin, order.state, order.filled_quantity) == ("EXTERNAL", "FILLED", 5)
         assert Position.objects.get().quantity == 5

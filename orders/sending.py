@@ -117,5 +117,3 @@ def _outcome(call: Callable[[], str], account: str) -> Outcome:
         except BrokerError as error:
             logger.warning("outcome_unknown", broker_account=account, reason=error.message)
             return Unconfirmed(error.message, error.raw)
-
-

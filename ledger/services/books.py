@@ -18,15 +18,12 @@ from compliance.services.alerts import raise_alert
 from ledger.models import AssetTransaction, Bucket, CapitalAccount, CapitalEntry, Position
 from ledger.positions import Effect, Holding, Trade, apply_trade
 from ledger.selectors import forget_available
+from ledger.services.claims import Claim, Fill, InsufficientCapital, PositionKey, Settlement
 from oms.lib.actors import Actor
 from oms.lib.db import distinct, fetch_models, fetch_rows, insert_rows, require_transaction, update_rows
-from oms.lib.errors import DomainError
 from oms.lib.money import ZERO, to_paisa
 
 __all__ = ["Books", "Claim", "Fill", "InsufficientCapital", "PositionKey", "Settlement"]
-
-#: (portfolio id, instrument id, product)
-PositionKey = tuple[int, int, str]
 
 ENTRY_COLUMNS = (
     "id", "capital_account", "account_id", "seq", "kind", "status", "debit", "credit", "amount", "free_after",
@@ -44,50 +41,6 @@ POSITION_COLUMNS = (
 
 Kind: TypeAlias = CapitalEntry.Kind
 Status: TypeAlias = CapitalEntry.Status
-
-
-class InsufficientCapital(DomainError):
-    """A reservation asks for more than is free."""
-
-    code = "insufficient_capital"
-    title = "Not enough free capital"
-
-
-@dataclass(slots=True)
-class Claim:
-    """What one order holds: rupees reserved for it, and units of its position promised to it."""
-
-    order_id: UUID
-    portfolio_id: int
-    position_key: PositionKey | None
-    reserve_id: UUID | None = None
-    reserved: Decimal = ZERO
-    units: Decimal = ZERO
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """One execution to be booked.
-
-    `remaining` are the order's unexecuted units before it. `draws` are the units that use up the order's
-    reservation: all of them, unless they replace units booked before (an inferred execution).
-    """
-
-    execution_id: UUID
-    trade: Trade
-    charges: Decimal
-    remaining: Decimal
-    draws: Decimal
-    trade_date: date
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What a fill did to the books; `overdrawn` says that free capital is now below zero."""
-
-    effect: Effect
-    returned: Decimal
-    overdrawn: bool
 
 
 @dataclass

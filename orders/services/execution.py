@@ -138,7 +138,8 @@ def observe(
 ) -> None:
     """Bring one locked order to what the broker says: terms, then executions, then status, then capital."""
     snapshot, before = seen.snapshot, State(order.state)
-    _link(desk, order, snapshot, source)
+    if not _is_behind(order, snapshot):
+        _link(desk, order, snapshot, source)
     confirm_modifications(desk, order, snapshot, amendments, fresh=source in FRESH)
     grew = apply_fills(desk, order, seen.snapshot, seen.trades, executions)
     event = EVENT_OF.get(snapshot.status)

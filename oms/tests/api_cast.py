@@ -52,17 +52,17 @@ class Cast:
         return {name: getattr(self, name) for name in ("trader", "viewer", "outsider", "operator", "officer")}
 
 
-def make_cast(suffix: str = "") -> Cast:
-    """Write the cast; with a suffix, one that stands beside others in a database that is not rolled back."""
+def make_cast() -> Cast:
+    """Write the cast; for tests on a committed database, which have no use for the fixture."""
     at = clock.now()
-    people = {name: User.objects.create(username=name + suffix, password=f"!{name}") for name in
+    people = {name: User.objects.create(username=name, password=f"!{name}") for name in
               ("trader", "viewer", "outsider", "operator", "officer")}  # fmt: skip
     for name, group in (("operator", "operator"), ("officer", "compliance")):
         people[name].groups.add(Group.objects.get_or_create(name=group)[0])
-    account, portfolio = _account("ALPHA" + suffix, {people["trader"]: "TRADER", people["viewer"]: "VIEWER"})
-    other_account, other_portfolio = _account("OMEGA" + suffix, {people["outsider"]: "TRADER"})
+    account, portfolio = _account("ALPHA", {people["trader"]: "TRADER", people["viewer"]: "VIEWER"})
+    other_account, other_portfolio = _account("OMEGA", {people["outsider"]: "TRADER"})
     broker_account = BrokerAccount.objects.create(
-        name="Paper" + suffix, kind="PAPER", trading_hours="ALWAYS", root_url="http://127.0.0.1:9", client_id="PX1",
+        name="Paper", kind="PAPER", trading_hours="ALWAYS", root_url="http://127.0.0.1:9", client_id="PX1",
         api_key="paper", api_secret="secret", default_account=account, session_state="OPEN", polled_at=at,
     )  # fmt: skip
     for one in (account, other_account):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from ledger.models import CapitalEntry
 from oms.tests.api_cast import ORDERS, Cast, Client, client_of, limit_buy, make_cast
 from orders.models import Order
 
@@ -70,15 +71,20 @@ def test_a_key_that_cannot_be_one_is_refused(trader: Client, body: Body, key: st
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_idempotency_key")
 
 
-def test_forty_concurrent_equal_posts_make_one_order(committed_db: None) -> None:
-    cast = make_cast("-forty")
+@pytest.mark.parametrize(
+    ("headers", "reference"), [({"idempotency_key": "one-of-forty"}, {}), ({}, {"clientOrderId": "one-of-forty"})]
+)
+def test_forty_concurrent_equal_posts_make_one_order(
+    committed_db: None, headers: dict[str, str], reference: dict[str, str]
+) -> None:
+    cast = make_cast()
     client_token = client_of(cast.trader)._credentials["HTTP_AUTHORIZATION"]
 
     def post(_: int) -> tuple[int, bytes]:
         client = Client()
         client.credentials(HTTP_AUTHORIZATION=client_token)
         try:
-            answer = client.send("POST", ORDERS, limit_buy(cast), idempotency_key="one-of-forty")
+            answer = client.send("POST", ORDERS, limit_buy(cast, **reference), **headers)
         finally:
             connection.close()
         return answer.status_code, answer.content
@@ -88,4 +94,5 @@ def test_forty_concurrent_equal_posts_make_one_order(committed_db: None) -> None
 
     assert len(answers) == 1
     assert answers.pop()[0] == 201
-    assert Order.objects.filter(account=cast.account).count() == 1
+    assert Order.objects.count() == 1
+    assert CapitalEntry.objects.filter(kind="RESERVE").count() == 1

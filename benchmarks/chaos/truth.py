@@ -71,6 +71,8 @@ def check_settled() -> list[Finding]:
     """What may be under way for a while, but not for long."""
     limbo = Order.objects.filter(state__in=[State.CREATED, State.SUBMITTING, State.UNKNOWN, State.ACKED])
     amendments = Amendment.objects.filter(state__in=Amendment.OPEN_STATES).select_related("order")
+    # The wish to cancel an order that is lost stands until the order turns up.
+    amendments = amendments.exclude(kind="CANCEL", state="QUEUED", order__state=State.LOST)
     return [
         finding("orders in limbo", (_told(order) for order in limbo)),
         finding("amendments left open", (f"{a.kind} {a.state} of {_told(a.order)}: {a.message}" for a in amendments)),

@@ -23,8 +23,10 @@ def prepare() -> None:
     for portfolio in CapitalAccount.objects.select_related("account"):
         reason = "Capital for the trial"
         deposit(portfolio, RUPEES, key=f"chaos:{portfolio.code}", reason=reason, user=None, actor=SYSTEM, at=now())
+    reason = "No limits in the trial"
+    set_limits("HOUSE", values={}, reason=reason, user=None, actor=SYSTEM, at=now())
     demo = Account.objects.get(code="DEMO")
-    set_limits("ACCOUNT", account=demo, values={}, reason="No limits in the trial", user=None, actor=SYSTEM, at=now())
+    set_limits("ACCOUNT", account=demo, values={}, reason=reason, user=None, actor=SYSTEM, at=now())
     deadline = time.monotonic() + HOLDINGS_SECONDS
     while not Position.objects.filter(quantity__gt=0).exists():
         if time.monotonic() > deadline:

@@ -4,7 +4,7 @@ HTTP 200 to a modification only means "received"; the truth is the order's row. 
 old terms proves nothing while it may be stale, so only a targeted look, some seconds later, refuses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from orders.models import Amendment, BrokerMessage, Order
 from orders.services import postings
 from orders.services.desk import Desk
 from orders.services.terms import apply_terms
-from orders.states import ENDED, State
+from orders.states import ENDED, TERMINAL, State
 from orders.types import UNPRICED, BrokerStatus, OrderSnapshot, OrderType, Terms, TimeInForce
 
 Kind: TypeAlias = Amendment.Kind
@@ -61,6 +61,17 @@ def close_amendments(desk: Desk, order: Order, amendments: Sequence[Amendment], 
             _close_with_order(desk, order, amendment)
         elif amendment.kind == Kind.CANCEL and fresh and amendment.state in _AT_BROKER and _is_overdue(desk, amendment):
             _cancel_again(desk, order, amendment)
+
+
+def close_with(desk: Desk, orders: Iterable[Order]) -> None:
+    """Settle what is open of orders that have just ended without a row of the broker's, which would do it.
+
+    A cancel of a LOST order stays: should the order turn up, it goes at once.
+    """
+    ended = {order.id: order for order in orders if order.state in TERMINAL}
+    if ended:
+        for amendment in Amendment.objects.filter(order__in=list(ended), state__in=Amendment.OPEN_STATES):
+            _close_with_order(desk, ended[amendment.order_id], amendment)
 
 
 def supersede(desk: Desk, order: Order, amendment: Amendment) -> None:

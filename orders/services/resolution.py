@@ -16,7 +16,7 @@ from orders.models import Amendment, Order
 from orders.selectors import misplaced
 from orders.services import postings
 from orders.services.desk import Desk
-from orders.services.overlay import SETTLES_WITHIN
+from orders.services.overlay import SETTLES_WITHIN, close_with
 from orders.states import Event, State
 
 #: A poll begun earlier than this after the attempt may simply have been too early.
@@ -47,6 +47,7 @@ def count_misses(broker_account_id: int, shown: Collection[str], *, begun_at: da
             if order in over and order.complete_misses >= COMPLETE_MISSES:
                 desk.fire(order, Event.B_EXPIRE, {"reason": "gone from the order book after its day"})
                 postings.release(desk, order)
+        close_with(desk, over)
         desk.write()
 
 

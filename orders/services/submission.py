@@ -17,6 +17,7 @@ from oms.lib.db import fetch_rows
 from orders.models import BrokerMessage, Order
 from orders.services import postings
 from orders.services.desk import Desk
+from orders.services.overlay import close_with
 from orders.states import Event, State
 from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Side, Unconfirmed, Variety
 
@@ -123,6 +124,7 @@ def _refused(desk: Desk, order: Order, code: str, message: str) -> None:
     if desk.fire(order, Event.DEF_REJECT, {"code": code, "reason": message, "by": "broker"}):
         desk.open_books([order])
         postings.release(desk, order, failed=True)
+        close_with(desk, [order])
     else:
         order.rejection_code = order.rejection_reason = ""  # the broker turned out to have it after all
 

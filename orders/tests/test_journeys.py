@@ -13,6 +13,8 @@ from oms.lib.errors import Conflict, DomainError, Invalid, Stale
 from orders.models import Amendment, Execution, Order
 from orders.services.amendment import request_cancel, request_modify
 from orders.services.dispatch import answer_amendment, claim_amendments
+from orders.services.resolution import COMPLETE_MISSES, mark_lost
+from orders.services.submission import answer_place, claim_orders
 from orders.tests.factories import TRADER, fresh, place, row, see, send, trade
 from orders.types import Accepted, BrokerStatus, Modification, OrderType, Refused, Side, Unconfirmed
 
@@ -244,6 +246,27 @@ class TestCancel:
         claim_amendments(order.broker_account_id, limit=10, at=now())
         order = see(fresh(order), BrokerStatus.COMPLETE, [trade(order, 1, 10)])
         assert (order.state, Amendment.objects.get().state) == ("FILLED", "REJECTED")
+
+
+    def test_of_an_order_that_the_broker_then_refuses_is_not_left_open(self, portfolio):
+        order = place()
+        claim_orders(order.broker_account_id, limit=10, at=now())
+        request_cancel(order.pk, actor=TRADER, at=now(), user=None)
+        answer_place(order.pk, Refused("MarginException", "Insufficient funds."), at=now())
+        assert (fresh(order).state, Amendment.objects.get().state) == ("REJECTED", "REJECTED")
+        assert types(order)[-1] == "CANCEL_REJECTED"
+
+    def test_of_a_lost_order_goes_out_when_the_order_turns_up(self, portfolio):
+        order = send(place(), Unconfirmed("timed out"))
+        request_cancel(order.pk, actor=TRADER, at=now(), user=None)
+        Order.objects.filter(pk=order.pk).update(complete_misses=COMPLETE_MISSES)
+        assert mark_lost([order.pk], at=now()) == 1
+        assert buckets(portfolio) == (D(1000000), D(0), D(0))
+        assert claim_amendments(order.broker_account_id, limit=10, at=now()) == []
+        order = see(fresh(order), BrokerStatus.OPEN)
+        assert (order.state, buckets(portfolio)[1]) == ("OPEN", D("10011.87"))
+        (dispatch,) = claim_amendments(order.broker_account_id, limit=10, at=now())
+        assert (dispatch.terms, dispatch.broker_order_id) == (None, f"B-{order.tag}")
 
 
 class TestExecutions:

@@ -1,0 +1,56 @@
+"""What is measured, as plain values: timings, and figures beside the limit of the same run. Printing is `report.py`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+
+def percentile(ascending: Sequence[float], share: float) -> float:
+    """The nearest-rank percentile of ascending values; `share` is 0 to 1."""
+    return ascending[min(int(len(ascending) * share), len(ascending) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Many equal things done: how many a second, and seconds for one at the 50th and 99th percentile."""
+
+    per_second: float
+    p50: float
+    p99: float
+    count: int
+
+    @classmethod
+    def of(cls, latencies: Iterable[float], *, seconds: float) -> Self:
+        """From the seconds that each took, and the seconds that all took together."""
+        ascending = sorted(latencies)
+        return cls(len(ascending) / seconds, percentile(ascending, 0.5), percentile(ascending, 0.99), len(ascending))
+
+    @classmethod
+    def typical(cls, runs: Sequence[Self]) -> Self:
+        """The run in the middle by rate: of short runs on a shared machine the best and the worst are luck."""
+        return sorted(runs, key=lambda run: run.per_second)[len(runs) // 2]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table. `limit` is what the same work costs without us, in the same unit.
+
+    `unit` is "/s" where more is better, else "ms" or "s". `p50` and `p99` are seconds.
+    """
+
+    section: str
+    name: str
+    value: float
+    unit: str
+    p50: float | None = None
+    p99: float | None = None
+    limit: float | None = None
+    note: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float | None:
+        """How near to the limit: 1 is as fast as it can be."""
+        if not self.limit:
+            return None
+        return self.value / self.limit if self.unit == "/s" else self.limit / self.value

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from compliance.models import Account, AlgoRegistration, KillSwitch, OrderEvent, RiskLimit
-from oms.lib.db import fetch_models
+from oms.lib.db import Read, fetch_models, model_read, read_all
 from oms.lib.errors import Forbidden, NotFound
 
 User = AbstractBaseUser | AnonymousUser
@@ -45,7 +45,7 @@ def require_account(user: User, code: str) -> Account:
     return account
 
 
-def can_trade(user: User, account: Account) -> bool:
+def can_trade(user: Any, account: Account) -> bool:
     """Whether the user may send orders for the account: a trader of it, or an operator."""
     return is_in(user, OPERATOR) or account.memberships.filter(user_id=user.pk, role="TRADER").exists()
 
@@ -112,23 +112,34 @@ def _covers(row: RiskLimit | KillSwitch, account_id: int, algo: AlgoRegistration
 
 def controls_of(account_ids: Sequence[int], algo_ids: Iterable[str] = ()) -> Controls:
     """Read the controls that may concern orders of these accounts and algorithms."""
-    ids, names = list(account_ids), sorted({name for name in algo_ids if name})
-    algos: dict[tuple[int, str], AlgoRegistration] = {}
-    if names:
-        found = AlgoRegistration.objects.filter(account__in=ids, algo_id__in=names)
-        algos = {(algo.account_id, algo.algo_id): algo for algo in found}
-    scope = {"accounts": ids, "algos": [algo.pk for algo in algos.values()]}
-    covers = "(t.scope = 'HOUSE' OR t.account_id = ANY(%(accounts)s) OR t.algo_id = ANY(%(algos)s))"
-    limits = fetch_models(
-        RiskLimit,
-        f"""WHERE {covers} AND NOT EXISTS (
-                SELECT 1 FROM compliance_risklimit AS later
-                WHERE later.scope = t.scope AND later.account_id IS NOT DISTINCT FROM t.account_id
-                  AND later.algo_id IS NOT DISTINCT FROM t.algo_id AND later.version > t.version)""",  # noqa: S608  no value is in it
-        scope,
-    )
-    switches = fetch_models(KillSwitch, f"WHERE {covers} AND t.mode <> 'ACTIVE'", scope)
+    algos = algos_named(account_ids, algo_ids)
+    limits, switches = read_all(*control_reads(account_ids, algos.values()))
     return Controls(limits, switches, algos)
+
+
+def algos_named(account_ids: Sequence[int], algo_ids: Iterable[str]) -> dict[tuple[int, str], AlgoRegistration]:
+    """Registrations by (account, algorithm id); no query when no algorithm is named."""
+    names = sorted({name for name in algo_ids if name})
+    if not names:
+        return {}
+    found = AlgoRegistration.objects.filter(account__in=list(account_ids), algo_id__in=names)
+    return {(algo.account_id, algo.algo_id): algo for algo in found}
+
+
+def control_reads(
+    account_ids: Sequence[int], algos: Iterable[AlgoRegistration]
+) -> tuple[Read[list[RiskLimit]], Read[list[KillSwitch]]]:
+    """The current version of each limit, and each switch that is not ACTIVE, of the house, accounts and algos."""
+    scope = {"accounts": list(account_ids), "algos": [algo.pk for algo in algos]}
+    return model_read(RiskLimit, _CURRENT_LIMITS, scope), model_read(KillSwitch, _THROWN_SWITCHES, scope)
+
+
+_COVERS = "(t.scope = 'HOUSE' OR t.account_id = ANY(%(accounts)s) OR t.algo_id = ANY(%(algos)s))"
+_THROWN_SWITCHES = f"WHERE {_COVERS} AND t.mode <> 'ACTIVE'"
+_CURRENT_LIMITS = f"""WHERE {_COVERS} AND NOT EXISTS (
+    SELECT 1 FROM compliance_risklimit AS later
+    WHERE later.scope = t.scope AND later.account_id IS NOT DISTINCT FROM t.account_id
+      AND later.algo_id IS NOT DISTINCT FROM t.algo_id AND later.version > t.version)"""  # noqa: S608  no value is in it
 
 
 def event_log(user: User) -> "QuerySet[OrderEvent]":

@@ -14,7 +14,7 @@ from redis import RedisError
 from compliance.selectors import accounts_visible_to
 from ledger.models import CapitalAccount, CapitalEntry, Instrument, Position
 from oms.lib.clock import ist_date
-from oms.lib.db import distinct, fetch_models, fetch_rows
+from oms.lib.db import Read, distinct, fetch_models, fetch_rows, model_read
 from oms.lib.money import ZERO
 from oms.lib.redis import client
 
@@ -44,19 +44,16 @@ def entries_of_order(order_id: UUID) -> "QuerySet[CapitalEntry]":
     return CapitalEntry.objects.filter(order_id=order_id).order_by("seq")
 
 
-def instruments_named(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Instrument]:
-    """Instruments by (exchange, symbol); those that do not exist are left out. One query."""
+def instruments_named(names: Iterable[tuple[str, str]]) -> Read[dict[tuple[str, str], Instrument]]:
+    """Instruments by (exchange, symbol); those that do not exist are left out."""
     pairs = sorted(set(names))
-    if not pairs:
-        return {}
-    exchanges, symbols = (list(column) for column in zip(*pairs, strict=True))
-    rows = fetch_models(
+    found = model_read(
         Instrument,
         """JOIN unnest(%(exchanges)s::text[], %(symbols)s::text[]) AS k(exchange, symbol)
            ON t.exchange = k.exchange AND t.symbol = k.symbol""",
-        {"exchanges": exchanges, "symbols": symbols},
+        {"exchanges": [exchange for exchange, _ in pairs], "symbols": [symbol for _, symbol in pairs]},
     )
-    return {(row.exchange, row.symbol): row for row in rows}
+    return found.then(lambda rows: {(row.exchange, row.symbol): row for row in rows})
 
 
 def instruments_by_id(ids: Iterable[int]) -> dict[int, Instrument]:
@@ -65,16 +62,17 @@ def instruments_by_id(ids: Iterable[int]) -> dict[int, Instrument]:
     return {row.pk: row for row in rows}
 
 
-def portfolio_ids_of(account_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+def portfolio_ids_of(account_ids: Sequence[int]) -> Read[dict[int, dict[str, int]]]:
     """Per account its portfolios' ids by code, the first-made first."""
-    found: dict[int, dict[str, int]] = {account_id: {} for account_id in account_ids}
-    rows = fetch_rows(
-        "SELECT account_id, code, id FROM ledger_capitalaccount WHERE account_id = ANY(%(ids)s) ORDER BY id",
-        {"ids": list(account_ids)},
-    )
-    for account_id, code, pk in rows:
-        found[account_id][code] = pk
-    return found
+
+    def by_account(rows: list[tuple[Any, ...]]) -> dict[int, dict[str, int]]:
+        found: dict[int, dict[str, int]] = {account_id: {} for account_id in account_ids}
+        for account_id, code, pk in rows:
+            found[account_id][code] = pk
+        return found
+
+    statement = "SELECT account_id, code, id FROM ledger_capitalaccount WHERE account_id = ANY(%(ids)s) ORDER BY id"
+    return Read(statement, {"ids": list(account_ids)}, by_account)
 
 
 def open_reservations(order_ids: Sequence[UUID]) -> dict[UUID, Decimal]:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from compliance.selectors import accounts_visible_to
-from oms.lib.db import fetch_rows
+from oms.lib.db import Read, fetch_rows
 from orders.models import BrokerAccount, Order
 from orders.states import LIVE, WORKING, State
 from orders.types import OrderSnapshot
@@ -33,42 +33,42 @@ class Route:
     always_open: bool
 
 
-def routes_of(account_ids: Sequence[int]) -> dict[int, Route]:
+def routes_of(account_ids: Sequence[int]) -> Read[dict[int, Route]]:
     """The route of each account that has one."""
-    rows = fetch_rows(
+    return Read(
         """SELECT r.account_id, b.id, b.trading_hours = 'ALWAYS'
            FROM orders_routing AS r JOIN orders_brokeraccount AS b ON b.id = r.broker_account_id
            WHERE r.account_id = ANY(%(ids)s)""",
         {"ids": list(account_ids)},
+        lambda rows: {account: Route(broker, always_open) for account, broker, always_open in rows},
     )
-    return {account: Route(broker, always_open) for account, broker, always_open in rows}
 
 
-def sent_this_second(account_ids: Sequence[int], at: datetime) -> dict[tuple[int, str], int]:
+def sent_this_second(account_ids: Sequence[int], at: datetime) -> Read[dict[tuple[int, str], int]]:
     """Orders let through in the calendar second of `at`, by (account, segment)."""
     second = at.replace(microsecond=0)
-    rows = fetch_rows(
+    return Read(
         """SELECT account_id, segment, count(*) FROM orders_order
            WHERE account_id = ANY(%(ids)s) AND created_at >= %(from)s AND created_at < %(to)s AND tag IS NOT NULL
            GROUP BY account_id, segment""",
         {"ids": list(account_ids), "from": second, "to": second + timedelta(seconds=1)},
+        lambda rows: {(account, segment): count for account, segment, count in rows},
     )
-    return {(account, segment): count for account, segment, count in rows}
 
 
-def open_values(account_ids: Sequence[int]) -> dict[int, Decimal]:
+def open_values(account_ids: Sequence[int]) -> Read[dict[int, Decimal]]:
     """Rupees in working and unconfirmed orders, by account: what is unexecuted at its price."""
-    rows = fetch_rows(
+    return Read(
         """SELECT account_id, sum((quantity - filled_quantity) * coalesce(price, stop_price, price_at_entry, 0))
            FROM orders_order WHERE account_id = ANY(%(ids)s) AND state = ANY(%(live)s) GROUP BY account_id""",
         {"ids": list(account_ids), "live": _LIVE},
+        dict,
     )
-    return dict(rows)
 
 
-def projected_positions(account_ids: Sequence[int]) -> dict[tuple[int, int, str], Decimal]:
+def projected_positions(account_ids: Sequence[int]) -> Read[dict[tuple[int, int, str], Decimal]]:
     """Signed units by (account, instrument, side) if every working order of that side executed."""
-    rows = fetch_rows(
+    return Read(
         """WITH held AS (
                SELECT account_id, instrument_id, sum(quantity) AS units FROM ledger_position
                WHERE account_id = ANY(%(ids)s) GROUP BY 1, 2),
@@ -82,22 +82,22 @@ def projected_positions(account_ids: Sequence[int]) -> dict[tuple[int, int, str]
            CROSS JOIN (VALUES ('BUY'), ('SELL')) AS s(side)
            GROUP BY 1, 2, 3""",
         {"ids": list(account_ids), "live": _LIVE},
+        lambda rows: {(account, instrument, side): units for account, instrument, side, units in rows},
     )
-    return {(account, instrument, side): units for account, instrument, side, units in rows}
 
 
 #: What makes two orders equal for the duplicate guard.
 Fingerprint = tuple[Any, ...]
 
 
-def recent_fingerprints(account_ids: Sequence[int], since: datetime) -> set[Fingerprint]:
+def recent_fingerprints(account_ids: Sequence[int], since: datetime) -> Read[set[Fingerprint]]:
     """The orders let through since an instant; see `orders.services.intake.fingerprint`."""
-    rows = fetch_rows(
+    return Read(
         """SELECT account_id, exchange, symbol, side, type, product, quantity, price, stop_price FROM orders_order
            WHERE account_id = ANY(%(ids)s) AND created_at >= %(since)s AND tag IS NOT NULL""",
         {"ids": list(account_ids), "since": since},
+        set,
     )
-    return set(rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,17 @@ from ledger.positions import Effect, Holding, Trade, apply_trade
 from ledger.selectors import forget_available
 from ledger.services.claims import Claim, Fill, InsufficientCapital, PositionKey, Settlement
 from oms.lib.actors import Actor
-from oms.lib.db import distinct, fetch_models, fetch_rows, insert_rows, require_transaction, update_rows
+from oms.lib.db import (
+    Read,
+    distinct,
+    execute,
+    insert_rows,
+    model_read,
+    one_round_trip,
+    read_all,
+    require_transaction,
+    update_rows,
+)
 from oms.lib.money import ZERO, to_paisa
 
 __all__ = ["Books", "Claim", "Fill", "InsufficientCapital", "PositionKey", "Settlement"]
@@ -72,9 +82,15 @@ class Books:
         keys = sorted(set(position_keys))
         if create_positions and keys:
             _create_missing_positions(keys, at)
-        positions = _lock_positions(keys) if keys else []
-        locked = "WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE"
-        portfolios = fetch_models(CapitalAccount, locked, {"ids": distinct(portfolio_ids)})
+        # In one round trip, and yet positions are locked before capital accounts: PostgreSQL runs them in turn.
+        positions, portfolios = read_all(
+            _positions_locked(keys),
+            model_read(
+                CapitalAccount,
+                "WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE",
+                {"ids": distinct(portfolio_ids)},
+            ),
+        )
         return cls(
             actor=actor,
             at=at,
@@ -239,13 +255,23 @@ class Books:
         return entry
 
     def write(self) -> None:
-        """Write what changed. Capital accounts come last, so that a hot row is held for the shortest time."""
+        """Write what changed, in one round trip. Capital accounts come last: a hot row is held shortest."""
+        with one_round_trip():
+            self.send_rows()
+        self.report()
+
+    def send_rows(self) -> None:
+        """The statements of `write`, for a caller that sends its own in the same round trip."""
         insert_rows(AssetTransaction, TRANSACTION_COLUMNS, self._transactions)
         insert_rows(CapitalEntry, ENTRY_COLUMNS, self._entries)
         _set_reserve_status(self._closings)
         update_rows(Position, POSITION_COLUMNS, list(self._touched_positions.values()))
         touched = list(self._touched_portfolios.values())
         update_rows(CapitalAccount, ("free", "reserved", "allocated", "entry_seq"), touched)
+
+    def report(self) -> None:
+        """Alert of overdrafts, and let nobody read a stale figure after the commit."""
+        touched = list(self._touched_portfolios.values())
         for portfolio in touched:
             if portfolio.free < 0:
                 raise_alert(
@@ -328,13 +354,13 @@ def _share(reserved: Decimal, fill: Fill) -> Decimal:
     return to_paisa(reserved * fill.draws / fill.remaining)
 
 
-def _lock_positions(keys: list[PositionKey]) -> list[Position]:
+def _positions_locked(keys: list[PositionKey]) -> Read[list[Position]]:
     clauses = """JOIN unnest(%(portfolios)s::bigint[], %(instruments)s::bigint[], %(products)s::text[])
         AS k(portfolio, instrument, product)
         ON t.capital_account_id = k.portfolio AND t.instrument_id = k.instrument AND t.product = k.product
         ORDER BY t.id FOR NO KEY UPDATE OF t"""
-    portfolios, instruments, products = (list(column) for column in zip(*keys, strict=True))
-    return fetch_models(Position, clauses, {"portfolios": portfolios, "instruments": instruments, "products": products})
+    portfolios, instruments, products = [k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys]
+    return model_read(Position, clauses, {"portfolios": portfolios, "instruments": instruments, "products": products})
 
 
 def _create_missing_positions(keys: list[PositionKey], at: datetime) -> None:
@@ -353,10 +379,10 @@ def _create_missing_positions(keys: list[PositionKey], at: datetime) -> None:
 
 def _set_reserve_status(statuses: dict[UUID, Status]) -> None:
     if statuses:
-        fetch_rows(
+        execute(
             """UPDATE ledger_capitalentry AS t SET status = new.status
                FROM unnest(%(orders)s::uuid[], %(statuses)s::text[]) AS new(order_id, status)
                WHERE t.order_id = new.order_id AND t.kind = 'RESERVE' AND t.status <> new.status
-                 AND t.status IN ('PENDING', 'RECONCILING') RETURNING t.id""",
+                 AND t.status IN ('PENDING', 'RECONCILING')""",
             {"orders": list(statuses), "statuses": list(statuses.values())},
         )

@@ -17,6 +17,7 @@ from ledger.selectors import instruments_named, portfolio_ids_of
 from ledger.services.books import Books
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
+from oms.lib.db import read
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ def open_holdings(account_code: str, holdings: Sequence[HeldBefore], *, actor: A
     """
     with transaction.atomic(durable=True):
         account = lock_tradable_accounts({account_code}, None)[account_code]
-        portfolio_id = next(iter(portfolio_ids_of([account.pk])[account.pk].values()), None)
-        known = instruments_named((h.exchange, h.symbol) for h in holdings)
+        portfolio_id = next(iter(read(portfolio_ids_of([account.pk]))[account.pk].values()), None)
+        known = read(instruments_named((h.exchange, h.symbol) for h in holdings))
         wanted = [(known[h.exchange, h.symbol], h) for h in holdings if (h.exchange, h.symbol) in known]
         if portfolio_id is None or not wanted or AssetTransaction.objects.filter(account_id=account.pk).exists():
             return 0

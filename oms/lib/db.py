@@ -6,8 +6,9 @@ not depend on n and PostgreSQL plans it once. Everything else uses the ORM.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import psycopg
 from django.db import connection, models
@@ -15,6 +16,8 @@ from django.db.backends.utils import CursorWrapper
 from fernet_fields import EncryptedField
 
 M = TypeVar("M", bound=models.Model)
+T = TypeVar("T")
+U = TypeVar("U")
 _PLAIN_TYPES = {"bigserial": "bigint", "serial": "integer"}
 
 
@@ -35,9 +38,12 @@ def prepared_cursor() -> CursorWrapper:
 
 @contextmanager
 def one_round_trip() -> Iterator[None]:
-    """Send the statements inside in one go; the first error surfaces at the end of the block."""
+    """Send the statements inside in one go. Nothing may be read inside; the first error surfaces at the end."""
+    if connection.queries_logged:  # one by one, so that each shows with its time and its error
+        yield
+        return
     connection.ensure_connection()
-    with connection.connection.pipeline():
+    with connection.wrap_database_errors, connection.connection.pipeline():
         yield
 
 
@@ -89,6 +95,12 @@ def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequenc
         cursor.execute(statement, [[getattr(row, a) for row in rows] for a in attributes])
 
 
+def execute(statement: str, parameters: Mapping[str, Any]) -> None:
+    """A prepared statement that returns no rows."""
+    with prepared_cursor() as cursor:
+        cursor.execute(statement, parameters)
+
+
 def fetch_rows(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """All rows of a prepared read. `parameters` are bound by name on the server."""
     with prepared_cursor() as cursor:
@@ -120,16 +132,51 @@ def _converter(field: Any) -> Converter:
     return lambda value: field.from_db_value(value, None, connection)
 
 
+@dataclass(frozen=True, slots=True)
+class Read(Generic[T]):
+    """A read not yet made: a statement, its parameters, and what its rows become. Several share a round trip."""
+
+    statement: str
+    parameters: Mapping[str, Any]
+    parse: Callable[[list[tuple[Any, ...]]], T]
+
+    def then(self, change: "Callable[[T], U]") -> "Read[U]":
+        """The same read, its result passed on through `change`."""
+        return Read(self.statement, self.parameters, lambda rows: change(self.parse(rows)))
+
+
+def read(wanted: Read[T]) -> T:
+    """Make one read."""
+    return wanted.parse(fetch_rows(wanted.statement, wanted.parameters))
+
+
+def read_all(*wanted: Read[Any]) -> list[Any]:
+    """Make several reads in one round trip, each seeing what was committed when it ran; results in order."""
+    cursors = [prepared_cursor() for _ in wanted]
+    with one_round_trip():
+        for cursor, one in zip(cursors, wanted, strict=True):
+            cursor.execute(one.statement, one.parameters)
+    return [one.parse(cursor.fetchall()) for cursor, one in zip(cursors, wanted, strict=True)]
+
+
+def model_read(model: type[M], clauses: str, parameters: Mapping[str, Any]) -> Read[list[M]]:
+    """A read of whole rows; see `fetch_models`."""
+    columns, names, convert = _selection(model)
+
+    def parse(rows: list[tuple[Any, ...]]) -> list[M]:
+        return [model.from_db(connection.alias, names, _converted(row, convert)) for row in rows]
+
+    return Read(f'SELECT {columns} FROM "{model._meta.db_table}" AS t {clauses}', parameters, parse)  # noqa: S608
+
+
 def fetch_models(model: type[M], clauses: str, parameters: Mapping[str, Any]) -> list[M]:
     """Rows of `model` as objects, read by a prepared statement. `clauses` follow `FROM table AS t`."""
-    columns, names, convert = _selection(model)
-    rows = fetch_rows(f'SELECT {columns} FROM "{model._meta.db_table}" AS t {clauses}', parameters)  # noqa: S608
+    return read(model_read(model, clauses, parameters))
+
+
+def _converted(row: Sequence[Any], convert: Sequence[tuple[int, Converter]]) -> Sequence[Any]:
     if not convert:
-        return [model.from_db(connection.alias, names, row) for row in rows]
-    return [model.from_db(connection.alias, names, _converted(row, convert)) for row in rows]
-
-
-def _converted(row: Sequence[Any], convert: Sequence[tuple[int, Converter]]) -> list[Any]:
+        return row
     values = list(row)
     for index, converter in convert:
         values[index] = converter(values[index])

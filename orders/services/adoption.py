@@ -13,6 +13,7 @@ from compliance.services.alerts import raise_alert
 from ledger.selectors import instruments_named, portfolio_ids_of
 from oms.lib.actors import BROKER
 from oms.lib.clock import ist_date
+from oms.lib.db import read
 from oms.lib.ids import new_id
 from orders.models import BrokerAccount, Order
 from orders.selectors import known_orders
@@ -28,10 +29,10 @@ def adopt(broker_account_id: int, strangers: Sequence[OrderSnapshot], *, at: dat
         broker_account = BrokerAccount.objects.select_for_update().get(pk=broker_account_id)
         already = known_orders(broker_account_id, strangers)
         strangers = [s for s in strangers if s.broker_order_id not in already]
-        owned = portfolio_ids_of([broker_account.default_account_id])[broker_account.default_account_id]
+        owned = read(portfolio_ids_of([broker_account.default_account_id]))[broker_account.default_account_id]
         if not strangers or not owned:
             return []
-        instruments = instruments_named((s.exchange, s.symbol) for s in strangers)
+        instruments = read(instruments_named((s.exchange, s.symbol) for s in strangers))
         desk = Desk(actor=BROKER, at=at)
         for snapshot in strangers:
             instrument = instruments.get((snapshot.exchange, snapshot.symbol))

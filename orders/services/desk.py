@@ -16,7 +16,7 @@ from compliance.audit import EventDraft, EventType
 from ledger.selectors import instruments_by_id, open_reservations
 from ledger.services.books import Books, Claim, PositionKey
 from oms.lib.actors import Actor
-from oms.lib.db import fetch_models, insert_rows, require_transaction, update_rows
+from oms.lib.db import fetch_models, insert_rows, one_round_trip, require_transaction, update_rows
 from oms.lib.money import ZERO
 from orders import lifecycle
 from orders.lifecycle import Change
@@ -134,7 +134,15 @@ class Desk:
         self._amendments[amendment.id] = amendment
 
     def write(self) -> None:
-        """Write everything. Events go first, since recording them moves the heads that orders carry."""
+        """Write everything in one round trip. Events are first, since recording moves the heads that orders carry."""
+        with one_round_trip():
+            self._send_rows()
+        if self._messages:
+            BrokerMessage.objects.bulk_create(self._messages)
+        if self.books is not None:
+            self.books.report()
+
+    def _send_rows(self) -> None:
         audit.record(self._events, actor=self.actor, at=self.at)
         for order in (*self._new, *self._changed.values()):
             claim = self.claims.get(order.id)
@@ -145,10 +153,8 @@ class Desk:
         update_rows(Order, MUTABLE, [order for pk, order in sorted(self._changed.items()) if pk not in new])
         insert_rows(Execution, EXECUTION_COLUMNS, self._executions)
         update_rows(Amendment, AMENDMENT_COLUMNS, list(self._amendments.values()))
-        if self._messages:
-            BrokerMessage.objects.bulk_create(self._messages)
         if self.books is not None:
-            self.books.write()
+            self.books.send_rows()
 
 
 def position_key(order: Order) -> PositionKey | None:

@@ -4,7 +4,7 @@ Everything is read under the accounts' locks, so what an order is judged by stil
 The orders of one list see each other: each accepted one counts for those after it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from django.conf import settings
 
 from compliance.screening.facts import Contract, Limits, Proposal, Surroundings
 from compliance.screening.limits import strictest
-from compliance.selectors import Controls, controls_of
+from compliance.selectors import Controls, algos_named, control_reads
 from ledger.prices import get_prices
 from ledger.rates import RateCard, rate_card, reserve_price
 from ledger.selectors import instruments_named, portfolio_ids_of
@@ -22,6 +22,7 @@ from ledger.services.books import Books
 from ledger.trading_hours import is_open
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
+from oms.lib.db import Read, read_all
 from oms.lib.money import ZERO
 from orders import selectors
 from orders.types import OrderRequest, Variety
@@ -124,13 +125,18 @@ class Intake:
 def gather(requests: Sequence[OrderRequest], accounts: Mapping[str, Account], *, actor: Actor, at: datetime) -> Intake:
     """Read everything around `requests`, whose accounts are locked, and lock their books."""
     ids = [account.pk for account in accounts.values()]
-    controls = controls_of(ids, {r.algo_id for r in requests})
+    algos = algos_named(ids, {r.algo_id for r in requests})
+    limit_rows, switches, instruments, portfolios, routes = read_all(
+        *control_reads(ids, algos.values()),
+        instruments_named((r.exchange, r.symbol) for r in requests),
+        portfolio_ids_of(ids),
+        selectors.routes_of(ids),
+    )
+    controls = Controls(limit_rows, switches, algos)
     limits = {
         (pk, name): strictest(controls.limits_on(pk, controls.algo(pk, name)))
         for pk, name in {(accounts[r.account].pk, r.algo_id) for r in requests}
     }
-    instruments = instruments_named((r.exchange, r.symbol) for r in requests)
-    portfolios = portfolio_ids_of(ids)
     books = Books.open(
         portfolio_ids=[pk for owned in portfolios.values() for pk in owned.values()],
         position_keys=[
@@ -142,23 +148,37 @@ def gather(requests: Sequence[OrderRequest], accounts: Mapping[str, Account], *,
         actor=actor,
         at=at,
     )
-    window = max((x.duplicate_window.value for x in limits.values() if x.duplicate_window), default=ZERO)
+    sent, open_values, projected, fingerprints = _usage(ids, limits.values(), at)
     return Intake(
         at=at,
         accounts=accounts,
         controls=controls,
         instruments=instruments,
         portfolios=portfolios,
-        routes=selectors.routes_of(ids),
+        routes=routes,
         last_prices=fresh_prices([i.pk for i in instruments.values()], at),
         card=rate_card(ist_date(at)),
         books=books,
         limits=limits,
-        sent=selectors.sent_this_second(ids, at) if any(x.orders_per_second for x in limits.values()) else {},
-        open_values=selectors.open_values(ids) if any(x.open_value for x in limits.values()) else {},
-        projected=selectors.projected_positions(ids) if any(x.position_quantity for x in limits.values()) else {},
-        fingerprints=selectors.recent_fingerprints(ids, at - timedelta(seconds=int(window))) if window else set(),
+        sent=sent,
+        open_values=open_values,
+        projected=projected,
+        fingerprints=fingerprints,
     )
+
+
+def _usage(ids: Sequence[int], limits: Iterable[Limits], at: datetime) -> list[Any]:
+    """What the accounts have used of their limits; what no limit asks for is not read."""
+    limits = list(limits)
+    window = max((x.duplicate_window.value for x in limits if x.duplicate_window), default=ZERO)
+    wanted: list[tuple[bool, Read[Any]]] = [
+        (any(x.orders_per_second for x in limits), selectors.sent_this_second(ids, at)),
+        (any(x.open_value for x in limits), selectors.open_values(ids)),
+        (any(x.position_quantity for x in limits), selectors.projected_positions(ids)),
+        (window > 0, selectors.recent_fingerprints(ids, at - timedelta(seconds=int(window)))),
+    ]
+    found = iter(read_all(*(one for asked, one in wanted if asked)))
+    return [next(found) if asked else one.parse([]) for asked, one in wanted]
 
 
 def fresh_prices(instrument_ids: Sequence[int], at: datetime) -> dict[int, Decimal]:

@@ -1,27 +1,33 @@
-"""People and groups, for superusers: Django's own pages in the site's look, and a lost second factor."""
+"""People and groups, for superusers, and lock-outs, for operators too: what helps after a lost phone."""
 
 from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from django.contrib import admin
+from axes.models import AccessAttempt
+from axes.utils import reset
+from django.apps import apps
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from oms.lib.admin.actions import ReasonForm, service_action
+from oms.lib.admin.actions import ReasonForm, go, service_action
 from oms.lib.admin.formats import EMPTY, chip, moment, shown
+from oms.lib.admin.records import RecordAdmin
 
-for _model in (User, Group, EmailAddress, Authenticator):
+for _model in (*apps.get_app_config("axes").get_models(), *apps.get_app_config("token_blacklist").get_models(),
+               User, Group, EmailAddress, Authenticator):  # fmt: skip
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, ModelAdmin):
+class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -79,3 +85,42 @@ class PersonAdmin(UserAdmin, ModelAdmin):
 class RoleAdmin(GroupAdmin, ModelAdmin):
     list_fullwidth = True
     actions = None
+
+
+@admin.register(AccessAttempt)
+class LockOutAdmin(RecordAdmin):
+    """Failed logins per person and address; as many as AXES_FAILURE_LIMIT lock that pair out for a while."""
+
+    list_display = (
+        "username",
+        "ip_address",
+        "failures_since_start",
+        moment("attempt_time", "last failure"),
+        "path_info",
+    )
+    search_fields = ("username", "ip_address")
+    ordering = ("-attempt_time",)
+    sections = (
+        (
+            "Failed logins",
+            ("username", "ip_address", "failures_since_start", "attempt_time", "user_agent", "path_info"),
+        ),
+    )
+    actions_row = ("lift",)
+    actions_detail = ("lift",)
+
+    def has_lift_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
+        return bool(request.user.has_perm("axes.change_accessattempt"))
+
+    @service_action(
+        "Lift the lock-out",
+        permission="lift",
+        text="The failed logins of this person from this address are forgotten.",
+        icon="lock_open",
+    )
+    def lift(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        attempt = AccessAttempt.objects.get(pk=object_id)
+        self.log_change(request, attempt, f"Lock-out lifted: {form.cleaned_data['reason']}")
+        reset(ip=attempt.ip_address, username=attempt.username)
+        messages.success(request, f"{attempt.username} may log in again from {attempt.ip_address}.")
+        return go(request, reverse("admin:axes_accessattempt_changelist"))

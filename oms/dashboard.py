@@ -1,4 +1,4 @@
-"""The live page: what an operator must see at a glance. Eleven queries, whatever there is to show."""
+"""The live page: what an operator must see at a glance. Nine queries, whatever there is to show."""
 
 import json
 from collections.abc import Sequence

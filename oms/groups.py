@@ -22,6 +22,8 @@ MAY: dict[str, tuple[str, ...]] = {
         "compliance.change_killswitch",
         "compliance.add_risklimit",
         "compliance.change_alert",
+        "axes.view_accessattempt",
+        "axes.change_accessattempt",
     ),
     COMPLIANCE: ("compliance.change_killswitch", "compliance.add_risklimit", "compliance.change_alert"),
 }

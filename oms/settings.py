@@ -253,7 +253,7 @@ API_RATE_LIMITS = {
 TRUSTED_PROXIES = env.int("OMS_TRUSTED_PROXIES", default=0)
 METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
-INSTALLED_APPS += ["axes", "rest_framework_simplejwt.token_blacklist"]
+INSTALLED_APPS = ["axes", "rest_framework_simplejwt.token_blacklist", *INSTALLED_APPS]
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 MIDDLEWARE = ["oms.metrics.MeasureRequests", *MIDDLEWARE, "axes.middleware.AxesMiddleware"]
 # By name and address together: a stranger cannot lock somebody else out, nor guess on and on.
@@ -264,6 +264,8 @@ AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "oms.lib.api.client.client_ip"
 AXES_LOCKOUT_CALLABLE = "compliance.api.lockout.locked_out"
 AXES_VERBOSE = False
+# It would begin a browser session for every login to the API; a login is on record as its refresh token.
+AXES_DISABLE_ACCESS_LOG = True
 # --- end of the API block
 
 # --- logs

@@ -4,11 +4,13 @@ The pages and the codes are django-allauth's; here is who must pass them, what i
 (signing up, e-mail, password reset), and that secrets rest encrypted.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from allauth.account import views
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.authentication import get_authentication_records
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_used
@@ -20,6 +22,7 @@ from django.utils.http import urlencode
 from fernet_fields import EncryptedTextField
 
 SESSION_FLAG = "second_factor_of"
+FRESH_SECONDS = 300
 
 urlpatterns = [
     path("login/", views.login, name="account_login"),
@@ -31,14 +34,21 @@ urlpatterns = [
 ]
 
 
-class StaffAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class StaffAccountAdapter(DefaultAccountAdapter):
     """People are added by a superuser; nobody signs up."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def is_reauthentication_required(self, app: str) -> bool:
+        """Not of somebody who has just logged in: enrolling would ask for the password twice in a row."""
+        request = self.request
+        records = get_authentication_records(request, request.user) if request is not None else []
+        fresh = any(time.time() - record["at"] < FRESH_SECONDS for record in records)
+        return not fresh and bool(super().is_reauthentication_required(app))
 
-class EncryptedSecrets(DefaultMFAAdapter):  # type: ignore[misc]
+
+class EncryptedSecrets(DefaultMFAAdapter):
     """Secrets of second factors rest encrypted under OMS_FERNET_KEYS, newest first, like broker credentials."""
 
     def encrypt(self, text: str) -> str:

@@ -15,6 +15,12 @@ from oms.tests.committed import committed_db
 __all__ = ["committed_db"]
 
 
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """A good password hash takes a quarter of a second, many times in a test."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def trader(db: None, account: Any) -> Any:
     return _member("trader", account, "TRADER")

@@ -20,13 +20,14 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from oms.lib.actors import Actor, ActorType
+from oms.lib.api.client import client_ip
 from oms.lib.errors import DomainError
 
 SESSION_DIGITS = 16
 DIALOG = "unfold/helpers/dialog.html"
 
 
-class ReasonForm(BaseDialogForm):  # type: ignore[misc]
+class ReasonForm(BaseDialogForm):
     """A dialog that asks why. Subclasses add what else the service needs, and the order of fields."""
 
     form_before_template = "admin/dialog_errors.html"
@@ -51,7 +52,7 @@ def actor_of(request: HttpRequest, type_: ActorType) -> Actor:
         id=str(request.user.pk),
         channel="ADMIN",
         session_id=hashlib.sha256(key.encode()).hexdigest()[:SESSION_DIGITS] if key else "",
-        source_ip=str(request.META.get("REMOTE_ADDR", "")),
+        source_ip=client_ip(request),
     )
 
 

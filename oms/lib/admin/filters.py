@@ -18,7 +18,7 @@ def start_of(day: date) -> datetime:
     return datetime.combine(day, time(), IST)
 
 
-class IndianDays(RangeDateFilter):  # type: ignore[misc]
+class IndianDays(RangeDateFilter):
     """From one day to another, both included, by the calendar in India, on a column of instants."""
 
     def queryset(self, _request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any] | None":
@@ -37,7 +37,7 @@ class IndianDays(RangeDateFilter):  # type: ignore[misc]
 def exact(parameter: str, label: str, *, upper: bool = False) -> type[SimpleListFilter]:
     """A text filter that matches one column exactly."""
 
-    class Exact(TextFilter):  # type: ignore[misc]
+    class Exact(TextFilter):
         title = label
         parameter_name = parameter
 

@@ -173,6 +173,7 @@ QUEUES = ("orders", "market", "compliance", "default")
 # The first pattern that matches wins; submissions and amendments never wait behind polls.
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {
     "orders.tasks.hint_polls": {"queue": "market"},
+    "orders.tasks.sweep": {"queue": "market"},
     "orders.tasks.poll_*": {"queue": "market"},
     "orders.tasks.refresh_order": {"queue": "orders"},
     "orders.tasks.welcome_session": {"queue": "market"},

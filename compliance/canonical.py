@@ -16,6 +16,8 @@ from oms.lib.clock import rfc3339
 from oms.lib.money import decimal_text
 
 GENESIS = bytes(32)
+# Integers beyond 53 bits are refused: a reader whose numbers are doubles would see another one.
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_STRICT_INTEGER
 
 
 def _as_text(value: Any) -> str:
@@ -30,7 +32,7 @@ def _as_text(value: Any) -> str:
 
 def canonical_bytes(document: dict[str, Any]) -> bytes:
     """The one byte sequence of `document`. Raises TypeError for a value without a canonical form."""
-    return orjson.dumps(document, default=_as_text, option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME)
+    return orjson.dumps(document, default=_as_text, option=_OPTIONS)
 
 
 def chain_hash(prev_hash: bytes, c14n: bytes) -> bytes:

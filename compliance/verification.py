@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from compliance.canonical import GENESIS, chain_hash
 from compliance.models import OrderEvent
+from oms.lib.clock import rfc3339
 
-#: Columns that repeat what the hashed bytes say, with where to find it there.
-_MIRRORED = ("seq", "event_type", "order_id", "account_id", "trade_date")
+#: Columns that repeat what the hashed bytes say: reports and filters read them, so they must say the same.
+_MIRRORED = (
+    "seq", "event_type", "order_id", "account_id", "trade_date", "recorded_at", "broker_time",
+    "actor_type", "actor_id", "channel", "session_id", "api_key_id", "source_ip",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +49,22 @@ def _first_fault(event: OrderEvent, previous: bytes, expected_seq: int) -> str:
         return f"event {event.seq} does not follow the one before it"
     if chain_hash(previous, bytes(event.c14n)) != bytes(event.hash):
         return f"event {event.seq} was changed: its hash does not recompute"
-    document = event.document
-    said = {**document, "event_type": document["type"]}
+    try:
+        said = _said(event.document)
+    except (ValueError, KeyError, TypeError):
+        return f"event {event.seq}: the hashed bytes are not an event"
     for column in _MIRRORED:
-        if str(said[column]) != str(getattr(event, column)):
+        if str(said[column]) != _column_text(getattr(event, column)):
             return f"event {event.seq}: column {column} differs from what was hashed"
     return ""
+
+
+def _said(document: dict[str, Any]) -> dict[str, Any]:
+    """The hashed document by column. Raises KeyError or TypeError when it is not one that `audit` wrote."""
+    actor = document["actor"]
+    said = {**document, **actor, "event_type": document["type"], "actor_type": actor["type"], "actor_id": actor["id"]}
+    return {column: said[column] for column in _MIRRORED}
+
+
+def _column_text(value: Any) -> str:
+    return rfc3339(value) if isinstance(value, datetime) else str(value)

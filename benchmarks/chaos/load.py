@@ -57,6 +57,7 @@ class Record:
     """What all traders together asked for and heard."""
 
     requests: list[Request] = field(default_factory=list)
+    taken: int = 0
     amendments: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
@@ -105,6 +106,7 @@ class Trader(threading.Thread):
         request.status, request.order_id = answer.status_code, _order_id(answer)
         if answer.status_code == 201:
             self._working.append(request.order_id)
+            self._record.taken += 1
         else:
             self._record.refusals[answer.json().get("code", str(answer.status_code))] += 1
 

@@ -36,8 +36,9 @@ def raise_alert(
         ignore_conflicts=True,
     )  # fmt: skip
     Alert.objects.filter(key=key).update(
-        count=F("count") + 1, last_raised_at=at, summary=summary[:300], severity=severity, closed_at=None
-    )
+        count=F("count") + 1, last_raised_at=at, summary=summary[:300], severity=severity,
+        closed_at=None, closed_by=None, closing_reason="",
+    )  # fmt: skip
 
 
 @transaction.atomic(durable=True)

@@ -1,5 +1,7 @@
 """Every door of the web process: API under /api/v1, admin at /admin, its login at /auth, health and metrics."""
 
+import sys
+
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -8,7 +10,7 @@ from django.views import defaults
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from oms import health
-from oms.lib.api.problems import problem
+from oms.lib.api.problems import AWAY, problem, unavailable
 from oms.metrics import metrics
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -44,6 +46,10 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
+    """Also where a middleware or a plain view failed because the database or Redis is away."""
+    error = sys.exc_info()[1]
+    if isinstance(error, AWAY):
+        return unavailable(error, request.path)
     if request.path.startswith(API):
         detail = "Something went wrong here. Nothing was done unless a repeat of the request says so."
         return problem(500, code="internal_error", detail=detail, instance=request.path)

@@ -4,7 +4,6 @@ A token names its login (`sid`, the refresh token's id). One query tells whether
 active, the password still the same and the login not ended, so access ends at once with any of them.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -12,7 +11,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.tokens import RefreshToken, Token
+from rest_framework_simplejwt.tokens import Token
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from compliance.selectors import remember_groups
@@ -26,15 +25,6 @@ SELECT u.id, u.username, u.password, u.is_active, u.is_staff, u.is_superuser,
             JOIN token_blacklist_outstandingtoken AS t ON t.id = b.token_id WHERE t.jti = %(session)s)
 FROM auth_user AS u WHERE u.id = %(user)s
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """A pair of tokens. `expires_in` is the life of `access` in seconds."""
-
-    access: str
-    refresh: str
-    expires_in: int
 
 
 class BearerAuthentication(JWTAuthentication):
@@ -72,20 +62,3 @@ def user_of(token: Token) -> User:
     user._state.adding, user._state.db = False, "default"
     remember_groups(user, groups)
     return user
-
-
-def log_in(user: User) -> Login:
-    """Begin a login: a refresh token that is on record, and an access token that names it."""
-    refresh = RefreshToken.for_user(user)
-    refresh[SESSION_CLAIM] = refresh["jti"]
-    return _login(refresh)
-
-
-def renew(refresh: RefreshToken) -> Login:
-    """A new access token for a login that has not ended. Raises AuthenticationFailed."""
-    user_of(refresh)
-    return _login(refresh)
-
-
-def _login(refresh: RefreshToken) -> Login:
-    return Login(str(refresh.access_token), str(refresh), int(api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()))

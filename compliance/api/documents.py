@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from compliance.models import EventType, OrderEvent
 from oms.lib.actors import ActorType
-from oms.lib.api.pages import Keyset
+from oms.lib.api.keysets import Keyset
 from oms.lib.api.shapes import Shape
 
 #: The seven facts of an order's life in the words of the requirement; others have no name there.

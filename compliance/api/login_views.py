@@ -10,7 +10,8 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from compliance.api.authentication import BearerAuthentication, Login, log_in, renew
+from compliance.api.authentication import BearerAuthentication
+from compliance.api.logins import Login, log_in, renew
 from oms.lib.api.shapes import Shape
 from oms.lib.api.views import ApiView, body_of
 from oms.lib.api.wire import json_response

@@ -11,8 +11,9 @@ from compliance.screening.facts import Limits
 from compliance.screening.limits import strictest
 from compliance.selectors import accounts_to_trade, accounts_visible_to, controls_of
 from ledger.selectors import portfolios_visible_to
+from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.pages import Page, PageQuery, page_of
-from oms.lib.api.shapes import ExactDecimal, Shape
+from oms.lib.api.shapes import Shape
 from oms.lib.api.views import ApiView
 from oms.lib.api.wire import json_response
 

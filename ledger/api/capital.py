@@ -1,85 +1,35 @@
 """The capital ledger: what is available, where the money is, how it moved, and paying in."""
 
+
 from typing import Any
 
 from django.http import Http404, HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 
 from compliance.api.actors import IsOperator, actor_of
 from compliance.api.idempotency import HEADER, idempotent, replayed, required_key
 from compliance.idempotency import AlreadyAnswered, StoredAnswer
-from ledger.models import Bucket, CapitalAccount, CapitalEntry
+from ledger.api.capital_documents import (
+    AvailableDocument,
+    Deposit,
+    EntryDocument,
+    EntryKeyset,
+    SummaryDocument,
+    entry_document,
+)
+from ledger.models import CapitalAccount, CapitalEntry
 from ledger.selectors import available, entries_of, portfolios_visible_to
 from ledger.services.capital import deposit
 from ledger.summary import summary
 from oms.lib import clock
-from oms.lib.api.pages import Keyset, KeysetQuery, keyset_of
-from oms.lib.api.shapes import ExactDecimal, Shape
+from oms.lib.api.keysets import KeysetQuery, keyset_of
 from oms.lib.api.views import ApiView, body_of
 from oms.lib.api.wire import json_bytes, json_response
-from oms.lib.money import ZERO
 
 REQUIRED_KEY = OpenApiParameter(
     HEADER, str, OpenApiParameter.HEADER, required=True, description="The same key and body pay in once."
 )
-
-
-class AvailableDocument(Shape):
-    """Rupees free for new orders; up to 30 s old, though every posting clears the cache."""
-
-    portfolio_id = serializers.CharField()
-    available = ExactDecimal(places=2)
-
-
-class SummaryDocument(Shape):
-    """Rupees. free + reserved + allocated = deposits − withdrawals + realised P&L − charges + adjustments."""
-
-    portfolio_id = serializers.CharField()
-    account_id = serializers.CharField()
-    free = ExactDecimal(places=2)
-    reserved = ExactDecimal(places=2)
-    allocated = ExactDecimal(places=2)
-    total = ExactDecimal(places=2)
-    deposits = ExactDecimal(places=2)
-    withdrawals = ExactDecimal(places=2)
-    realised_pnl = ExactDecimal(places=2)
-    charges = ExactDecimal(places=2)
-    adjustments = ExactDecimal(places=2)
-    open_reservations = serializers.IntegerField()
-
-
-class EntryDocument(Shape):
-    """One movement from the bucket `debit` to the bucket `credit`, with the buckets after it."""
-
-    id = serializers.UUIDField()
-    seq = serializers.IntegerField()
-    portfolio_id = serializers.CharField()
-    kind = serializers.ChoiceField(CapitalEntry.Kind.values)
-    status = serializers.ChoiceField(CapitalEntry.Status.values)
-    debit = serializers.ChoiceField(Bucket.values)
-    credit = serializers.ChoiceField(Bucket.values)
-    amount = ExactDecimal(places=2)
-    free_after = ExactDecimal(places=2)
-    reserved_after = ExactDecimal(places=2)
-    allocated_after = ExactDecimal(places=2)
-    order_id = serializers.UUIDField(required=False)
-    execution_id = serializers.UUIDField(required=False)
-    reserve_id = serializers.UUIDField(required=False)
-    actor = serializers.CharField()
-    reason = serializers.CharField(required=False)
-    created_at = serializers.DateTimeField()
-
-
-class EntryKeyset(Keyset):
-    content = EntryDocument(many=True)
-
-
-class Deposit(Shape):
-    portfolio_id = serializers.CharField(max_length=36)
-    amount = ExactDecimal(digits=18, places=2, above=ZERO, help_text="Rupees.")
-    reason = serializers.CharField(max_length=300)
 
 
 class _PortfolioView(ApiView):
@@ -131,11 +81,11 @@ class HistoryView(_PortfolioView):
         """Every movement, newest first."""
         portfolio = self.portfolio(request, portfolio_id)
         query = KeysetQuery.read_query(request.query_params)
-        return json_response(
-            keyset_of(
-                entries_of(portfolio), query, key="seq", descending=True, document=lambda e: _entry(e, portfolio)
-            )
-        )
+
+        def document(entry: CapitalEntry) -> dict[str, Any]:
+            return entry_document(entry, portfolio)
+
+        return json_response(keyset_of(entries_of(portfolio), query, key="seq", descending=True, document=document))
 
 
 class DepositView(_PortfolioView):
@@ -152,7 +102,7 @@ class DepositView(_PortfolioView):
         portfolio = self.portfolio(request, given["portfolio_id"])
 
         def answer(entry: CapitalEntry) -> StoredAnswer:
-            return StoredAnswer(201, json_bytes(_entry(entry, portfolio)))
+            return StoredAnswer(201, json_bytes(entry_document(entry, portfolio)))
 
         try:
             entry = deposit(
@@ -167,30 +117,4 @@ class DepositView(_PortfolioView):
             )
         except AlreadyAnswered as before:
             return replayed(before.stored)
-        return json_response(_entry(entry, portfolio), status=201)
-
-
-def _entry(entry: CapitalEntry, portfolio: CapitalAccount) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "id": entry.id,
-        "seq": entry.seq,
-        "portfolioId": portfolio.code,
-        "kind": entry.kind,
-        "status": entry.status,
-        "debit": entry.debit,
-        "credit": entry.credit,
-        "amount": entry.amount,
-        "freeAfter": entry.free_after,
-        "reservedAfter": entry.reserved_after,
-        "allocatedAfter": entry.allocated_after,
-        "actor": entry.actor,
-        "createdAt": entry.created_at,
-    }
-    optional = {
-        "orderId": entry.order_id,
-        "executionId": entry.execution_id,
-        "reserveId": entry.reserve_id,
-        "reason": entry.reason or None,
-    }
-    document.update((name, value) for name, value in optional.items() if value is not None)
-    return document
+        return json_response(entry_document(entry, portfolio), status=201)

@@ -13,8 +13,9 @@ from rest_framework.request import Request
 from ledger.models import Instrument
 from ledger.prices import LastPrice, get_prices
 from oms.lib import clock
+from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.pages import Page, PageQuery, page_of
-from oms.lib.api.shapes import ExactDecimal, Shape
+from oms.lib.api.shapes import Shape
 from oms.lib.api.views import ApiView
 from oms.lib.api.wire import json_response
 

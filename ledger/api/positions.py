@@ -13,8 +13,9 @@ from ledger.models import Position
 from ledger.selectors import positions_visible_to
 from ledger.valuation import Valuation, value_positions
 from oms.lib import clock
+from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.pages import Page, PageQuery, page_of
-from oms.lib.api.shapes import ExactDecimal, Shape
+from oms.lib.api.shapes import Shape
 from oms.lib.api.views import ApiView
 from oms.lib.api.wire import json_response
 from oms.lib.clock import ist_date

@@ -1,7 +1,6 @@
-"""The people, accounts and instruments of the API's tests, and clients that speak for each of them.
+"""The cast as the API's tests meet it: clients that speak for each person, bodies, and fills.
 
-`trader` trades account ALPHA (portfolio ALPHA-1) and `viewer` may look at it; `outsider` trades OMEGA;
-`operator` and `officer` are staff. Both accounts go to a paper login whose market never closes.
+The people and accounts themselves are `oms.tests.cast`, the broker's words `orders.tests.factories`.
 Import what a folder needs in its conftest.
 """
 
@@ -10,95 +9,51 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
-from django.contrib.auth.models import Group, User
-from django.db import transaction
+from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
-from compliance.api.authentication import log_in
-from compliance.models import Account, Membership
-from ledger.models import Bucket, CapitalAccount, CapitalEntry, Instrument
+from compliance.api.logins import log_in
+from compliance.models import Account
+from ledger.models import CapitalAccount, Instrument
 from ledger.prices import set_prices
-from ledger.services.books import Books
 from oms.lib import clock
-from oms.lib.actors import SYSTEM
-from orders.models import BrokerAccount, Order, Routing
-from orders.services.execution import apply_book
-from orders.services.submission import answer_place, claim_orders
-from orders.types import Accepted, BrokerStatus, OrderSnapshot, OrderType, Side, Terms, TimeInForce, TradeSnapshot
+from orders.models import BrokerAccount, Order
+from orders.tests.factories import fresh, see, send, trade
+from orders.types import BrokerStatus
 
 CAPITAL = Decimal(1_000_000)
+LAST_PRICE = Decimal("1000.05")
 ORDERS = "/api/v1/orders"
 
 
 @dataclass(frozen=True)
 class Cast:
-    trader: User
-    viewer: User
-    outsider: User
-    operator: User
-    officer: User
+    """DEMO is `account`, with `portfolio` DEMO-1; OTHER is `other_account`."""
+
+    people: dict[str, User]
     account: Account
     portfolio: CapitalAccount
     other_account: Account
-    other_portfolio: CapitalAccount
-    instrument: Instrument
     broker_account: BrokerAccount
+    instrument: Instrument
 
-    @property
-    def people(self) -> dict[str, User]:
-        return {name: getattr(self, name) for name in ("trader", "viewer", "outsider", "operator", "officer")}
-
-
-def make_cast() -> Cast:
-    """Write the cast; for tests on a committed database, which have no use for the fixture."""
-    at = clock.now()
-    people = {name: User.objects.create(username=name, password=f"!{name}") for name in
-              ("trader", "viewer", "outsider", "operator", "officer")}  # fmt: skip
-    for name, group in (("operator", "operator"), ("officer", "compliance")):
-        people[name].groups.add(Group.objects.get_or_create(name=group)[0])
-    account, portfolio = _account("ALPHA", {people["trader"]: "TRADER", people["viewer"]: "VIEWER"})
-    other_account, other_portfolio = _account("OMEGA", {people["outsider"]: "TRADER"})
-    broker_account = BrokerAccount.objects.create(
-        name="Paper", kind="PAPER", trading_hours="ALWAYS", root_url="http://127.0.0.1:9", client_id="PX1",
-        api_key="paper", api_secret="secret", default_account=account, session_state="OPEN", polled_at=at,
-    )  # fmt: skip
-    for one in (account, other_account):
-        Routing.objects.create(account=one, broker_account=broker_account)
-    instrument, _ = Instrument.objects.get_or_create(
-        exchange="NSE", symbol="SBIN",
-        defaults={
-            "name": "STATE BANK OF INDIA", "segment": "NSE", "token": 779521, "updated_at": at,
-            "lower_circuit": Decimal(720), "upper_circuit": Decimal(880),
-        },
-    )  # fmt: skip
-    set_prices({instrument.pk: (Decimal("800.05"), at)})
-    return Cast(
-        **people, account=account, portfolio=portfolio, other_account=other_account, other_portfolio=other_portfolio,
-        instrument=instrument, broker_account=broker_account,
-    )  # fmt: skip
-
-
-def _account(code: str, members: dict[User, str]) -> tuple[Account, CapitalAccount]:
-    account = Account.objects.create(code=code, name=f"Account {code}", ucc=f"U-{code}", products=["CNC", "MIS"])
-    for user, role in members.items():
-        Membership.objects.create(account=account, user=user, role=role)
-    portfolio = CapitalAccount.objects.create(account=account, code=f"{code}-1", name=f"First of {code}")
-    with transaction.atomic():
-        books = Books.open(portfolio_ids=[portfolio.pk], actor=SYSTEM, at=clock.now())
-        books.move(
-            books.portfolios[portfolio.pk], CapitalEntry.Kind.DEPOSIT, CAPITAL, Bucket.OUTSIDE, Bucket.FREE,
-            key=f"cast:{code}",
-        )  # fmt: skip
-        books.write()
-    return account, portfolio
+    def __getattr__(self, name: str) -> User:
+        try:
+            return self.people[name]
+        except KeyError:
+            raise AttributeError(name) from None
 
 
 @pytest.fixture
-def cast(db: None) -> Cast:
-    return make_cast()
+def cast(
+    trader: User, viewer: User, outsider: User, operator: User, officer: User, account: Account,
+    portfolio: CapitalAccount, other_account: Account, broker_account: BrokerAccount, sbin: Instrument,
+) -> Cast:  # fmt: skip
+    people = {user.username: user for user in (trader, viewer, outsider, operator, officer)}
+    set_prices({sbin.pk: (LAST_PRICE, clock.now())})
+    return Cast(people, account, portfolio, other_account, broker_account, sbin)
 
 
 class Client(APIClient):
@@ -125,63 +80,34 @@ def client_for(cast: Cast) -> Callable[[str], Client]:
 
 
 @pytest.fixture
-def trader(cast: Cast) -> Client:
+def as_trader(cast: Cast) -> Client:
     return client_of(cast.trader)
 
 
 @pytest.fixture
-def operator(cast: Cast) -> Client:
+def as_operator(cast: Cast) -> Client:
     return client_of(cast.operator)
 
 
-def limit_buy(cast: Cast, **changes: Any) -> dict[str, Any]:
-    """The body of a LIMIT BUY of ten SBIN that every rule lets through."""
-    body = {
-        "accountId": cast.account.code, "symbol": "SBIN", "side": "BUY", "type": "LIMIT", "quantity": 10,
-        "price": 799.95,
-    }  # fmt: skip
+def limit_buy(**changes: Any) -> dict[str, Any]:
+    """The body of a LIMIT BUY of ten SBIN for DEMO that every rule lets through."""
+    body = {"accountId": "DEMO", "symbol": "SBIN", "side": "BUY", "type": "LIMIT", "quantity": 10, "price": 999.95}
     return {**body, **changes}
 
 
 @pytest.fixture
-def body(cast: Cast) -> Callable[..., dict[str, Any]]:
-    return lambda **changes: limit_buy(cast, **changes)
-
-
-@pytest.fixture
-def placed(trader: Client, body: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+def placed(as_trader: Client) -> dict[str, Any]:
     """An order that was accepted and has not left the house."""
-    answer = trader.send("POST", ORDERS, body())
+    answer = as_trader.send("POST", ORDERS, limit_buy())
     assert answer.status_code == 201, answer.content
     document: dict[str, Any] = answer.json()
     return document
 
 
-def fill(cast: Cast, order_id: str, *trades: tuple[int, str]) -> Order:
+def fill(order_id: str, *trades: tuple[int, str]) -> Order:
     """Send the order and let the broker report trades of (quantity, price); complete when they add up."""
-    at = clock.now()
-    claimed = {submission.order_id for submission in claim_orders(cast.broker_account.pk, limit=10, at=at)}
-    assert UUID(order_id) in claimed
-    broker_order_id = uuid4().hex[:19]
-    answer_place(UUID(order_id), Accepted(broker_order_id), at=at)
-    order = Order.objects.get(pk=order_id)
-    filled = sum(quantity for quantity, _ in trades)
-    snapshot = OrderSnapshot(
-        broker_order_id=broker_order_id,
-        status=BrokerStatus.COMPLETE if filled == order.quantity else BrokerStatus.OPEN,
-        raw_status="COMPLETE" if filled == order.quantity else "OPEN",
-        tags=(order.tag or "",), exchange=order.exchange, symbol=order.symbol, side=Side(order.side),
-        product=order.product, variety=order.variety,
-        terms=Terms(order.quantity, order.price, order.stop_price, OrderType(order.type), TimeInForce(order.time_in_force)),
-        filled_quantity=Decimal(filled), average_price=Decimal(0),
-    )  # fmt: skip
-    reported = [
-        TradeSnapshot(
-            trade_id=f"{broker_order_id}-{number}", broker_order_id=broker_order_id, exchange=order.exchange,
-            symbol=order.symbol, side=Side(order.side), product=order.product, quantity=Decimal(quantity),
-            price=Decimal(price), traded_at=at, trade_date=clock.ist_date(at),
-        )
-        for number, (quantity, price) in enumerate(trades)
-    ]  # fmt: skip
-    apply_book(cast.broker_account.pk, [snapshot], reported, at=clock.now())
-    return Order.objects.get(pk=order_id)
+    order = send(Order.objects.get(pk=order_id))
+    reported = [trade(order, number, quantity, price) for number, (quantity, price) in enumerate(trades, start=1)]
+    is_complete = sum(quantity for quantity, _ in trades) == order.quantity
+    see(order, BrokerStatus.COMPLETE if is_complete else BrokerStatus.OPEN, reported)
+    return fresh(order)

@@ -14,9 +14,9 @@ from oms import health
 from oms.celery import HEARTBEAT_KEY
 from oms.lib import clock
 from oms.lib.redis import client as redis_client
-from oms.tests.api_cast import ORDERS, Cast, body, cast, client_of, placed, trader
+from oms.tests.api_cast import ORDERS, Cast, as_trader, cast, client_of, placed
 
-__all__ = ["body", "cast", "placed", "trader"]
+__all__ = ["as_trader", "cast", "placed"]
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from django.test import Client as PlainClient
 from django.test import RequestFactory
 
 from oms.lib.api.client import client_ip
-from oms.tests.api_cast import ORDERS, Client, body, cast, client_for, operator, trader
+from oms.tests.api_cast import ORDERS, Cast, Client, as_trader, cast, limit_buy
 from orders.api import placing
+from orders.models import BrokerAccount
 
-__all__ = ["body", "cast", "client_for", "operator", "trader"]
+__all__ = ["as_trader", "cast"]
 
 
 def is_problem(answer: Any, status: int, code: str) -> bool:
@@ -33,39 +34,52 @@ def test_an_unknown_host_is_refused_without_a_page() -> None:
 
 @pytest.mark.parametrize("error", [OperationalError("canceling statement due to lock timeout"), redis.ConnectionError()])
 def test_a_part_that_is_busy_or_away_asks_to_come_back(
-    trader: Client, body: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+    as_trader: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise error
 
     monkeypatch.setattr(placing, "place_orders", fail)
-    answer = trader.send("POST", ORDERS, body())
+    answer = as_trader.send("POST", ORDERS, limit_buy())
     assert is_problem(answer, 503, "unavailable")
     assert int(answer["Retry-After"]) > 0
 
 
 def test_a_crash_tells_nothing_but_that_it_happened(
-    trader: Client, body: Any, monkeypatch: pytest.MonkeyPatch
+    as_trader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("secret detail")
 
     monkeypatch.setattr(placing, "place_orders", crash)
-    trader.raise_request_exception = False
-    answer = trader.send("POST", ORDERS, body())
+    as_trader.raise_request_exception = False
+    answer = as_trader.send("POST", ORDERS, limit_buy())
     assert is_problem(answer, 500, "internal_error")
     assert "secret" not in answer.content.decode()
     assert answer["X-Request-ID"]
 
 
-def test_head_and_options(trader: Client) -> None:
-    head = trader.head(ORDERS)
+def test_a_view_outside_the_framework_asks_to_come_back_as_well(
+    cast: Cast, client: PlainClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> Any:
+        raise OperationalError("the database system is starting up")
+
+    monkeypatch.setattr(BrokerAccount.objects, "filter", away)
+    client.raise_request_exception = False
+    answer = client.post("/api/v1/broker/kite/postback", {"user_id": "PX0001"}, content_type="application/json")
+    assert is_problem(answer, 503, "unavailable")
+    assert int(answer["Retry-After"]) > 0
+
+
+def test_head_and_options(as_trader: Client) -> None:
+    head = as_trader.head(ORDERS)
     assert (head.status_code, head.content) == (200, b"")
-    assert trader.options(ORDERS).status_code == 405
+    assert as_trader.options(ORDERS).status_code == 405
 
 
-def test_nothing_of_the_api_is_kept_by_caches(trader: Client) -> None:
-    assert trader.get(ORDERS)["Cache-Control"] == "no-store"
+def test_nothing_of_the_api_is_kept_by_caches(as_trader: Client) -> None:
+    assert as_trader.get(ORDERS)["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize(

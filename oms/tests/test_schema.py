@@ -18,10 +18,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from compliance.api.authentication import log_in
-from oms.tests.api_cast import Cast, body, cast, fill, placed, trader
+from compliance.api.logins import log_in
+from oms.tests.api_cast import Cast, as_trader, cast, fill, placed
 
-__all__ = ["body", "cast", "placed", "trader"]
+__all__ = ["as_trader", "cast", "placed"]
 
 #: The contract's own names, from the product's requirements.
 CREATE_REQUIRED = {"accountId", "symbol", "side", "type", "quantity"}
@@ -117,7 +117,7 @@ def test_whatever_is_sent_the_answer_is_as_described(
     cast: Cast, placed: dict[str, Any], connection_kept: None, operation: Any, mode: schemathesis.GenerationMode
 ) -> None:
     """Generated requests, good and bad, by somebody who may do everything to an order that exists."""
-    fill(cast, placed["id"], (4, "799.90"))
+    fill(placed["id"], (4, "999.90"))
     token = log_in(cast.operator).access
     real = {"order_id": placed["id"], "portfolio_id": cast.portfolio.code, "exchange": "NSE", "symbol": "SBIN"}
 

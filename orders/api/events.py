@@ -10,10 +10,10 @@ from rest_framework.request import Request
 from compliance.api.documents import AuditTrailDocument, EventKeyset, chained_event_document, event_document
 from compliance.selectors import order_events
 from compliance.verification import ChainReport, verify_chain
-from oms.lib.api.pages import KeysetQuery, keyset_of
+from oms.lib.api.keysets import KeysetQuery, keyset_of
 from oms.lib.api.views import ApiView
 from oms.lib.api.wire import json_response
-from orders.api.queries import visible_order
+from orders.api.filters import visible_order
 
 
 class HistoryView(ApiView):

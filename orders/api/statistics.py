@@ -12,9 +12,8 @@ from oms.lib import clock
 from oms.lib.api.pages import PageQuery, page_of
 from oms.lib.api.views import ApiView
 from oms.lib.api.wire import json_response
-from orders.api.documents import DayPage, StatisticsDocument
-from orders.api.queries import matching_orders, read_filter
-from orders.api.shapes import OrderFilter
+from orders.api.filters import OrderFilter, matching_orders, read_filter
+from orders.api.report_documents import DayPage, StatisticsDocument
 from orders.statistics import daily_statistics_of, statistics_of
 
 DEFAULT_PERIOD = timedelta(days=30)

@@ -13,9 +13,9 @@ from oms.lib import clock
 from oms.lib.api.views import ApiView, body_of
 from oms.lib.api.wire import json_response
 from oms.lib.errors import DomainError
-from orders.api.documents import CancelAllDocument
-from orders.api.queries import matching_orders
-from orders.api.shapes import CancelAll
+from orders.api.amending_shapes import CancelAll
+from orders.api.filters import matching_orders
+from orders.api.report_documents import CancelAllDocument
 from orders.models import Order
 from orders.services.amendment import request_cancels
 from orders.states import LIVE, State

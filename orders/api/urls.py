@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orders.api import events, orders, placing, statistics, sweeping
+from orders.api import events, orders, placing, reading, statistics, sweeping
 
 urlpatterns = [
     path("orders", placing.OrdersView.as_view(), name="orders"),
@@ -11,11 +11,11 @@ urlpatterns = [
     path("orders/daily-statistics", statistics.DailyStatisticsView.as_view(), name="orders-daily-statistics"),
     path("orders/<uuid:order_id>", orders.OrderView.as_view(), name="order"),
     path("orders/<uuid:order_id>/cancel", orders.CancelView.as_view(), name="order-cancel"),
-    path("orders/<uuid:order_id>/status", orders.StatusView.as_view(), name="order-status"),
+    path("orders/<uuid:order_id>/status", reading.StatusView.as_view(), name="order-status"),
     path("orders/<uuid:order_id>/history", events.HistoryView.as_view(), name="order-history"),
-    path("orders/<uuid:order_id>/executions", orders.ExecutionsView.as_view(), name="order-executions"),
+    path("orders/<uuid:order_id>/executions", reading.ExecutionsView.as_view(), name="order-executions"),
     path(
-        "orders/<uuid:order_id>/execution-report", orders.ExecutionReportView.as_view(), name="order-execution-report"
+        "orders/<uuid:order_id>/execution-report", reading.ExecutionReportView.as_view(), name="order-execution-report"
     ),
     path("order-events/audit-trail/<uuid:order_id>", events.AuditTrailView.as_view(), name="audit-trail"),
 ]

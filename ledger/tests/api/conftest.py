@@ -1,5 +1,5 @@
 """The cast of the API's tests."""
 
-from oms.tests.api_cast import body, cast, client_for, operator, placed, trader
+from oms.tests.api_cast import as_operator, as_trader, cast, client_for, placed
 
-__all__ = ["body", "cast", "client_for", "operator", "placed", "trader"]
+__all__ = ["as_operator", "as_trader", "cast", "client_for", "placed"]

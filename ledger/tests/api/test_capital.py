@@ -9,7 +9,7 @@ import pytest
 from ledger.models import CapitalAccount, CapitalEntry
 from ledger.selectors import trial_balance
 from oms.lib.redis import client as redis_client
-from oms.tests.api_cast import CAPITAL, ORDERS, Cast, Client, fill
+from oms.tests.api_cast import CAPITAL, ORDERS, Cast, Client, fill, limit_buy
 
 LEDGER = "/api/v1/capital-ledger"
 
@@ -26,36 +26,36 @@ def available(client: Client, cast: Cast) -> Any:
 
 
 def test_a_reservation_shows_at_once_although_the_figure_is_cached(
-    cast: Cast, trader: Client, body: Callable[..., Any], django_capture_on_commit_callbacks: Any
+    cast: Cast, as_trader: Client, django_capture_on_commit_callbacks: Any
 ) -> None:
-    assert available(trader, cast) == CAPITAL
+    assert available(as_trader, cast) == CAPITAL
     assert redis_client().get(f"capital:available:{cast.portfolio.code}") is not None
     with django_capture_on_commit_callbacks(execute=True):
-        trader.send("POST", ORDERS, body())
+        as_trader.send("POST", ORDERS, limit_buy())
     free = CapitalAccount.objects.get(pk=cast.portfolio.pk).free
-    assert available(trader, cast) == free < CAPITAL - Decimal("7999.50")
+    assert available(as_trader, cast) == free < CAPITAL - Decimal("9999.50")
 
 
-def test_the_summary_adds_up_after_a_fill(cast: Cast, trader: Client, placed: dict[str, Any]) -> None:
-    fill(cast, placed["id"], (4, "799.90"))
-    summary = trader.get(f"{LEDGER}/summary/{cast.portfolio.code}").json(parse_float=Decimal)
+def test_the_summary_adds_up_after_a_fill(cast: Cast, as_trader: Client, placed: dict[str, Any]) -> None:
+    fill(placed["id"], (4, "999.90"))
+    summary = as_trader.get(f"{LEDGER}/summary/{cast.portfolio.code}").json(parse_float=Decimal)
 
     assert summary["total"] == summary["free"] + summary["reserved"] + summary["allocated"]
     assert summary["total"] == (
         summary["deposits"] - summary["withdrawals"] + summary["realisedPnl"] - summary["charges"]
         + summary["adjustments"]
     )  # fmt: skip
-    assert summary["allocated"] == Decimal("3199.6")
+    assert summary["allocated"] == Decimal("3999.6")
     assert (summary["deposits"], summary["openReservations"]) == (CAPITAL, 1)
     assert summary["charges"] > 0
     assert trial_balance() == []
 
 
-def test_the_history_is_walked_newest_first(cast: Cast, trader: Client, placed: dict[str, Any]) -> None:
-    fill(cast, placed["id"], (4, "799.90"), (6, "799.95"))
+def test_the_history_is_walked_newest_first(cast: Cast, as_trader: Client, placed: dict[str, Any]) -> None:
+    fill(placed["id"], (4, "999.90"), (6, "999.95"))
     path, walked, query = f"{LEDGER}/history/{cast.portfolio.code}", [], {"limit": 2}
     while True:
-        part = trader.get(path, query).json(parse_float=Decimal)
+        part = as_trader.get(path, query).json(parse_float=Decimal)
         walked += part["content"]
         if "nextCursor" not in part:
             break
@@ -68,12 +68,12 @@ def test_the_history_is_walked_newest_first(cast: Cast, trader: Client, placed: 
 
 
 def test_a_deposit_is_booked_once_per_key(
-    cast: Cast, operator: Client, deposit: Callable[..., Any], django_capture_on_commit_callbacks: Any
+    cast: Cast, as_operator: Client, deposit: Callable[..., Any], django_capture_on_commit_callbacks: Any
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        first = operator.send("POST", f"{LEDGER}/deposit", deposit(), idempotency_key="d-1")
-        again = operator.send("POST", f"{LEDGER}/deposit", deposit(), idempotency_key="d-1")
-    other = operator.send("POST", f"{LEDGER}/deposit", deposit(amount=1), idempotency_key="d-1")
+        first = as_operator.send("POST", f"{LEDGER}/deposit", deposit(), idempotency_key="d-1")
+        again = as_operator.send("POST", f"{LEDGER}/deposit", deposit(), idempotency_key="d-1")
+    other = as_operator.send("POST", f"{LEDGER}/deposit", deposit(amount=1), idempotency_key="d-1")
 
     assert (first.status_code, again.status_code, other.status_code) == (201, 201, 422)
     assert again.content == first.content
@@ -81,12 +81,12 @@ def test_a_deposit_is_booked_once_per_key(
     entry = first.json(parse_float=Decimal)
     assert (entry["kind"], entry["debit"], entry["credit"]) == ("DEPOSIT", "OUTSIDE", "FREE")
     assert (entry["amount"], entry["reason"]) == (Decimal("2500.5"), "cheque 42")
-    assert available(operator, cast) == CAPITAL + Decimal("2500.5")
+    assert available(as_operator, cast) == CAPITAL + Decimal("2500.5")
     assert trial_balance() == []
 
 
-def test_a_deposit_needs_a_key(operator: Client, deposit: Callable[..., Any]) -> None:
-    answer = operator.send("POST", f"{LEDGER}/deposit", deposit())
+def test_a_deposit_needs_a_key(as_operator: Client, deposit: Callable[..., Any]) -> None:
+    answer = as_operator.send("POST", f"{LEDGER}/deposit", deposit())
     assert (answer.status_code, answer.json()["code"]) == (428, "idempotency_key_required")
 
 
@@ -102,24 +102,24 @@ def test_a_deposit_needs_a_key(operator: Client, deposit: Callable[..., Any]) ->
     ],
 )
 def test_a_malformed_deposit_names_the_field(
-    operator: Client, deposit: Callable[..., Any], changes: dict[str, Any], pointer: str
+    as_operator: Client, deposit: Callable[..., Any], changes: dict[str, Any], pointer: str
 ) -> None:
-    answer = operator.send("POST", f"{LEDGER}/deposit", deposit(**changes), idempotency_key="d-1")
+    answer = as_operator.send("POST", f"{LEDGER}/deposit", deposit(**changes), idempotency_key="d-1")
     assert answer.status_code == 400
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert CapitalEntry.objects.filter(kind="DEPOSIT").count() == 2  # the cast's own
 
 
 def test_a_large_deposit_is_not_for_one_person(
-    operator: Client, deposit: Callable[..., Any], settings: Any
+    as_operator: Client, deposit: Callable[..., Any], settings: Any
 ) -> None:
     settings.DEPOSIT_LIMIT = Decimal(1000)
-    answer = operator.send("POST", f"{LEDGER}/deposit", deposit(), idempotency_key="d-1")
+    answer = as_operator.send("POST", f"{LEDGER}/deposit", deposit(), idempotency_key="d-1")
     assert (answer.status_code, answer.json()["code"]) == (403, "deposit_limit")
 
 
 @pytest.mark.parametrize("code", ["NOPE", "%00", "a%2Fb", "x" * 41])
-def test_no_such_portfolio(trader: Client, code: str) -> None:
+def test_no_such_portfolio(as_trader: Client, code: str) -> None:
     for part in ("available", "summary", "history"):
-        answer = trader.get(f"{LEDGER}/{part}/{code}")
+        answer = as_trader.get(f"{LEDGER}/{part}/{code}")
         assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")

@@ -11,7 +11,7 @@ import redis
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
@@ -20,6 +20,8 @@ from oms.lib.errors import DomainError, FieldError, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
+#: Lock waits, deadlocks, a server that restarts: nothing was done, and trying again may help.
+AWAY = (OperationalError, InterfaceError, redis.RedisError)
 
 logger = structlog.get_logger(__name__)
 
@@ -85,14 +87,16 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
             return problem(413, code="body_too_large", detail="The body is too large.", instance=path)
         case exceptions.APIException():
             return _of_the_framework(exc, path)
-        case OperationalError() | InterfaceError() | redis.RedisError():
-            # Lock waits, deadlocks, a server that restarts: nothing was done, and trying again may help.
-            logger.warning("dependency_unavailable", reason=str(exc))
-            return problem(
-                503, code="unavailable", detail="A part of the system is busy or away; try again.", instance=path,
-                headers={"Retry-After": str(RETRY_SECONDS)},
-            )  # fmt: skip
-    return None
+    return unavailable(exc, path) if isinstance(exc, AWAY) else None
+
+
+def unavailable(exc: Exception, path: str) -> HttpResponse:
+    """503 for an error of AWAY."""
+    logger.warning("dependency_unavailable", reason=type(exc).__name__)
+    return problem(
+        503, code="unavailable", detail="A part of the system is busy or away; try again.", instance=path,
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )  # fmt: skip
 
 
 def _of_the_framework(exc: exceptions.APIException, path: str) -> HttpResponse:
@@ -126,8 +130,3 @@ def field_errors(detail: Any, pointer: str = "") -> Iterator[FieldError]:
             yield from field_errors(inner, pointer)
     else:
         yield FieldError(pointer, getattr(detail, "code", "invalid"), str(detail))
-
-
-def for_api(status: int, code: str, detail: str, request: HttpRequest) -> HttpResponse:
-    """For Django's own error views (unknown URL, crash), which run outside the framework."""
-    return problem(status, code=code, detail=detail, instance=request.path)

@@ -45,7 +45,7 @@ class ProblemSchema(AutoSchema):
 class ExactDecimalSchema(OpenApiSerializerFieldExtension):
     """Numbers on output; on input a string that spells the number is taken as well."""
 
-    target_class = "oms.lib.api.shapes.ExactDecimal"
+    target_class = "oms.lib.api.decimals.ExactDecimal"
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
         number: dict[str, Any] = {"type": "number"}

@@ -8,59 +8,59 @@ import pytest
 from compliance.models import KillSwitch
 from ledger.models import CapitalAccount
 from oms.lib import clock
-from oms.tests.api_cast import ORDERS, Cast, Client, fill
+from oms.tests.api_cast import ORDERS, Cast, Client, fill, limit_buy
 from orders.models import Order
 
 Placed = dict[str, Any]
 
 
-def test_an_order_that_has_not_left_takes_new_terms_at_once(trader: Client, placed: Placed) -> None:
-    answer = trader.send("PUT", f"{ORDERS}/{placed['id']}", {"action": "MODIFY", "price": "799.90", "quantity": 5})
+def test_an_order_that_has_not_left_takes_new_terms_at_once(as_trader: Client, placed: Placed) -> None:
+    answer = as_trader.send("PUT", f"{ORDERS}/{placed['id']}", {"action": "MODIFY", "price": "999.90", "quantity": 5})
     document = answer.json()
     assert answer.status_code == 200
-    assert (document["price"], document["quantity"]) == (799.9, 5)
+    assert (document["price"], document["quantity"]) == (999.9, 5)
     assert document["version"] > placed["version"]
     assert answer["ETag"] == f'"{document["version"]}"'
 
 
 def test_a_working_order_shows_what_was_asked_until_the_broker_decides(
-    cast: Cast, trader: Client, placed: Placed
+    cast: Cast, as_trader: Client, placed: Placed
 ) -> None:
-    fill(cast, placed["id"], (4, "799.90"))
-    answer = trader.send("PUT", f"{ORDERS}/{placed['id']}", {"action": "MODIFY", "price": "799.90", "notes": "nearer"})
+    fill(placed["id"], (4, "999.90"))
+    answer = as_trader.send("PUT", f"{ORDERS}/{placed['id']}", {"action": "MODIFY", "price": "999.90", "notes": "nearer"})
     document = answer.json()
-    assert document["price"] == 799.95
+    assert document["price"] == 999.95
     [asked] = document["pendingAmendments"]
-    assert (asked["kind"], asked["state"], asked["price"], asked["reason"]) == ("MODIFY", "QUEUED", 799.9, "nearer")
+    assert (asked["kind"], asked["state"], asked["price"], asked["reason"]) == ("MODIFY", "QUEUED", 999.9, "nearer")
 
-    again = trader.send("PUT", f"{ORDERS}/{placed['id']}", {"action": "MODIFY", "price": "799.85"})
+    again = as_trader.send("PUT", f"{ORDERS}/{placed['id']}", {"action": "MODIFY", "price": "999.85"})
     assert again.status_code == 409
 
 
 @pytest.mark.parametrize("path", ["/cancel", ""])
-def test_cancelling(cast: Cast, trader: Client, placed: Placed, path: str) -> None:
+def test_cancelling(cast: Cast, as_trader: Client, placed: Placed, path: str) -> None:
     body = {"notes": "changed my mind"} if path else {"action": "CANCEL", "notes": "changed my mind"}
-    document = trader.send("PUT", f"{ORDERS}/{placed['id']}{path}", body).json()
+    document = as_trader.send("PUT", f"{ORDERS}/{placed['id']}{path}", body).json()
     assert (document["status"], document["state"]) == ("CANCELED", "CANCELED")
     assert "endedAt" in document
     portfolio = CapitalAccount.objects.get(pk=cast.portfolio.pk)
     assert portfolio.reserved == 0
-    again = trader.send("PUT", f"{ORDERS}/{placed['id']}/cancel")
+    again = as_trader.send("PUT", f"{ORDERS}/{placed['id']}/cancel")
     assert (again.status_code, again.json()["code"]) == (409, "order_ended")
 
 
-def test_a_cancellation_passes_a_kill_switch(cast: Cast, trader: Client, placed: Placed) -> None:
+def test_a_cancellation_passes_a_kill_switch(cast: Cast, as_trader: Client, placed: Placed) -> None:
     KillSwitch.objects.create(scope="HOUSE", mode="HALTED", reason="drill", changed_at=clock.now())
-    assert trader.send("PUT", f"{ORDERS}/{placed['id']}/cancel").status_code == 200
+    assert as_trader.send("PUT", f"{ORDERS}/{placed['id']}/cancel").status_code == 200
 
 
 @pytest.mark.parametrize(
     ("if_match", "status"),
     [('"1"', 200), ("*", 200), ("", 200), ('"2"', 412), ('W/"1"', 412), ("1", 400), ('"1", "2"', 400), ('"x"', 400)],
 )
-def test_if_match(trader: Client, placed: Placed, if_match: str, status: int) -> None:
+def test_if_match(as_trader: Client, placed: Placed, if_match: str, status: int) -> None:
     assert placed["version"] == 1
-    answer = trader.send("PUT", f"{ORDERS}/{placed['id']}/cancel", if_match=if_match)
+    answer = as_trader.send("PUT", f"{ORDERS}/{placed['id']}/cancel", if_match=if_match)
     assert answer.status_code == status
     assert Order.objects.get().state == ("CANCELED" if status == 200 else "CREATED")
 
@@ -78,40 +78,40 @@ def test_if_match(trader: Client, placed: Placed, if_match: str, status: int) ->
         ({"action": "MODIFY", "disclosedQuantity": -1}, "/disclosedQuantity"),
     ],
 )
-def test_a_malformed_change_names_the_field(trader: Client, placed: Placed, change: Any, pointer: str) -> None:
-    answer = trader.send("PUT", f"{ORDERS}/{placed['id']}", change)
+def test_a_malformed_change_names_the_field(as_trader: Client, placed: Placed, change: Any, pointer: str) -> None:
+    answer = as_trader.send("PUT", f"{ORDERS}/{placed['id']}", change)
     assert answer.status_code == 400
     assert pointer in {error["pointer"] for error in answer.json()["errors"]}
     assert Order.objects.get().version == 1
 
 
-def test_a_change_that_a_rule_refuses_leaves_the_order_alone(trader: Client, placed: Placed) -> None:
-    answer = trader.send("PUT", f"{ORDERS}/{placed['id']}", {"action": "MODIFY", "quantity": 100_000_000})
+def test_a_change_that_a_rule_refuses_leaves_the_order_alone(as_trader: Client, placed: Placed) -> None:
+    answer = as_trader.send("PUT", f"{ORDERS}/{placed['id']}", {"action": "MODIFY", "quantity": 100_000_000})
     assert answer.status_code == 422
     assert Order.objects.get().version == 1
 
 
 def test_cancel_all_ends_what_works_and_tells_each_result(
-    cast: Cast, trader: Client, body: Callable[..., Any]
+    cast: Cast, as_trader: Client
 ) -> None:
-    ids = [trader.send("POST", ORDERS, body(quantity=n)).json()["id"] for n in (1, 2, 3)]
-    fill(cast, ids[0], (1, "799.95"))  # claims and sends all three; the first is complete
-    newest = trader.send("POST", ORDERS, body(quantity=4)).json()["id"]
+    ids = [as_trader.send("POST", ORDERS, limit_buy(quantity=n)).json()["id"] for n in (1, 2, 3)]
+    fill(ids[0], (1, "999.95"))  # claims and sends all three; the first is complete
+    newest = as_trader.send("POST", ORDERS, limit_buy(quantity=4)).json()["id"]
 
-    results = trader.send("POST", f"{ORDERS}/cancel-all", {"notes": "going home"}).json()["results"]
+    results = as_trader.send("POST", f"{ORDERS}/cancel-all", {"notes": "going home"}).json()["results"]
 
     assert [(r["orderId"], r["outcome"]) for r in results] == [
         (newest, "CANCELED"), (ids[2], "REQUESTED"), (ids[1], "REQUESTED"),
     ]  # fmt: skip
 
 
-def test_cancel_all_can_be_narrowed(trader: Client, body: Callable[..., Any]) -> None:
-    one = trader.send("POST", ORDERS, body(strategyId="a")).json()["id"]
-    trader.send("POST", ORDERS, body(strategyId="b"))
-    results = trader.send("POST", f"{ORDERS}/cancel-all", {"strategyId": "a", "side": "BUY"}).json()["results"]
+def test_cancel_all_can_be_narrowed(as_trader: Client) -> None:
+    one = as_trader.send("POST", ORDERS, limit_buy(strategyId="a")).json()["id"]
+    as_trader.send("POST", ORDERS, limit_buy(strategyId="b"))
+    results = as_trader.send("POST", f"{ORDERS}/cancel-all", {"strategyId": "a", "side": "BUY"}).json()["results"]
     assert [r["orderId"] for r in results] == [one]
-    assert trader.send("POST", f"{ORDERS}/cancel-all", {"symbol": "NSE:INFY"}).json()["results"] == []
-    assert trader.send("POST", f"{ORDERS}/cancel-all", {"everything": True}).status_code == 400
+    assert as_trader.send("POST", f"{ORDERS}/cancel-all", {"symbol": "NSE:INFY"}).json()["results"] == []
+    assert as_trader.send("POST", f"{ORDERS}/cancel-all", {"everything": True}).status_code == 400
 
 
 def test_cancel_all_leaves_alone_what_one_may_only_view(

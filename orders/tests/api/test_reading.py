@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,10 +13,9 @@ from django.test.utils import CaptureQueriesContext
 
 from compliance.models import RiskLimit
 from oms.lib import clock
-from oms.tests.api_cast import ORDERS, Cast, Client, fill
+from oms.tests.api_cast import ORDERS, Cast, Client, fill, limit_buy
 from orders.models import Order
 
-Body = Callable[..., dict[str, Any]]
 Placed = dict[str, Any]
 AUDIT = "/api/v1/order-events/audit-trail"
 
@@ -28,17 +27,17 @@ def unhurried(db: None) -> None:
 
 
 @pytest.fixture
-def many(trader: Client, body: Body, unhurried: None) -> list[str]:
-    return [trader.send("POST", ORDERS, body(quantity=n)).json()["id"] for n in range(1, 8)]
+def many(as_trader: Client, unhurried: None) -> list[str]:
+    return [as_trader.send("POST", ORDERS, limit_buy(quantity=n)).json()["id"] for n in range(1, 8)]
 
 
-def test_pages_have_the_contracts_form(trader: Client, many: list[str]) -> None:
-    page = trader.get(ORDERS, {"page": 1, "size": 3}).json()
+def test_pages_have_the_contracts_form(as_trader: Client, many: list[str]) -> None:
+    page = as_trader.get(ORDERS, {"page": 1, "size": 3}).json()
     assert [order["id"] for order in page["content"]] == many[::-1][3:6]
     assert {name: page[name] for name in ("page", "size", "totalElements", "totalPages")} == {
         "page": 1, "size": 3, "totalElements": 7, "totalPages": 3,
     }  # fmt: skip
-    assert trader.get(ORDERS, {"page": 9}).json()["content"] == []
+    assert as_trader.get(ORDERS, {"page": 9}).json()["content"] == []
 
 
 @pytest.mark.parametrize(
@@ -56,25 +55,25 @@ def test_pages_have_the_contracts_form(trader: Client, many: list[str]) -> None:
         ({"page": ["1", "2"]}, "/page"),
     ],
 )
-def test_a_wrong_query_is_named(trader: Client, query: dict[str, Any], pointer: str) -> None:
-    answer = trader.get(ORDERS, query)
+def test_a_wrong_query_is_named(as_trader: Client, query: dict[str, Any], pointer: str) -> None:
+    answer = as_trader.get(ORDERS, query)
     assert answer.status_code == 400
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
-def test_each_filter_finds_what_it_names_and_nothing_else(cast: Cast, trader: Client, body: Body) -> None:
-    wanted = trader.send(
-        "POST", ORDERS, body(side="BUY", strategyId="s1", clientOrderId="c1", type="STOP_LIMIT", stopPrice=790, price=800)
+def test_each_filter_finds_what_it_names_and_nothing_else(cast: Cast, as_trader: Client) -> None:
+    wanted = as_trader.send(
+        "POST", ORDERS, limit_buy(side="BUY", strategyId="s1", clientOrderId="c1", type="STOP_LIMIT", stopPrice=990, price=1000)
     )
     assert wanted.status_code == 422  # a buy stop below the market: stored as rejected
     order_id = wanted.json()["orderId"]
-    trader.send("POST", ORDERS, body(strategyId="s2", clientOrderId="c2"))
+    as_trader.send("POST", ORDERS, limit_buy(strategyId="s2", clientOrderId="c2"))
     soon, before = clock.now() + timedelta(hours=1), clock.now() - timedelta(hours=1)
     fits = {
         "status": "REJECTED", "type": "STOP_LIMIT", "strategyId": "s1", "clientOrderId": "c1",
     }  # fmt: skip
     for name, value in fits.items():
-        found = trader.get(ORDERS, {name: value}).json()["content"]
+        found = as_trader.get(ORDERS, {name: value}).json()["content"]
         assert [order["id"] for order in found] == [order_id], name
     for query, count in (
         ({"accountId": cast.account.code}, 2),
@@ -86,56 +85,56 @@ def test_each_filter_finds_what_it_names_and_nothing_else(cast: Cast, trader: Cl
         ({"fromDate": soon.isoformat()}, 0),
         ({"toDate": before.isoformat()}, 0),
     ):
-        assert trader.get(ORDERS, query).json()["totalElements"] == count, query
+        assert as_trader.get(ORDERS, query).json()["totalElements"] == count, query
 
 
-def test_an_unchanged_order_need_not_be_sent_again(trader: Client, placed: Placed) -> None:
+def test_an_unchanged_order_need_not_be_sent_again(as_trader: Client, placed: Placed) -> None:
     path = f"{ORDERS}/{placed['id']}"
-    etag = trader.get(path)["ETag"]
-    again = trader.get(path, HTTP_IF_NONE_MATCH=etag)
+    etag = as_trader.get(path)["ETag"]
+    again = as_trader.get(path, HTTP_IF_NONE_MATCH=etag)
     assert (again.status_code, again.content, again["ETag"]) == (304, b"", etag)
-    assert trader.get(path, HTTP_IF_NONE_MATCH='"99"').status_code == 200
+    assert as_trader.get(path, HTTP_IF_NONE_MATCH='"99"').status_code == 200
 
 
-def test_a_fill_shows_everywhere(cast: Cast, trader: Client, placed: Placed) -> None:
-    fill(cast, placed["id"], (4, "799.90"), (6, "799.95"))
+def test_a_fill_shows_everywhere(cast: Cast, as_trader: Client, placed: Placed) -> None:
+    fill(placed["id"], (4, "999.90"), (6, "999.95"))
 
-    order = trader.get(f"{ORDERS}/{placed['id']}").json(parse_float=Decimal)
+    order = as_trader.get(f"{ORDERS}/{placed['id']}").json(parse_float=Decimal)
     assert (order["status"], order["filledQuantity"], order["remainingQuantity"]) == ("FILLED", 10, 0)
-    assert order["averageExecutionPrice"] == Decimal("799.93")
+    assert order["averageExecutionPrice"] == Decimal("999.93")
     assert [(e["quantity"], e["price"], e["venue"]) for e in order["executionReports"]] == [
-        (4, Decimal("799.9"), "NSE"), (6, Decimal("799.95"), "NSE"),
+        (4, Decimal("999.9"), "NSE"), (6, Decimal("999.95"), "NSE"),
     ]  # fmt: skip
     assert order["charges"] == sum(e["fees"] for e in order["executionReports"])
 
-    status = trader.get(f"{ORDERS}/{placed['id']}/status").json()
+    status = as_trader.get(f"{ORDERS}/{placed['id']}/status").json()
     assert (status["status"], status["filledQuantity"]) == ("FILLED", 10)
 
-    listed = trader.get(f"{ORDERS}/{placed['id']}/executions").json()["content"]
+    listed = as_trader.get(f"{ORDERS}/{placed['id']}/executions").json()["content"]
     assert [e["id"] for e in listed] == [e["id"] for e in order["executionReports"]]
 
 
 def test_the_execution_report_measures_against_the_price_at_arrival(
-    cast: Cast, trader: Client, placed: Placed
+    cast: Cast, as_trader: Client, placed: Placed
 ) -> None:
-    fill(cast, placed["id"], (4, "799.90"), (6, "799.95"))
-    report = trader.get(f"{ORDERS}/{placed['id']}/execution-report").json(parse_float=Decimal)
+    fill(placed["id"], (4, "999.90"), (6, "999.95"))
+    report = as_trader.get(f"{ORDERS}/{placed['id']}/execution-report").json(parse_float=Decimal)
 
-    assert (report["fills"], report["filledQuantity"], report["value"]) == (2, 10, Decimal("7999.3"))
-    assert report["averagePrice"] == Decimal("799.93")
-    # Arrived at 800.05 and bought at 799.93: twelve paise a share better, 1.5 basis points.
+    assert (report["fills"], report["filledQuantity"], report["value"]) == (2, 10, Decimal("9999.3"))
+    assert report["averagePrice"] == Decimal("999.93")
+    # Arrived at 1000.05 and bought at 999.93: twelve paise a share better, 1.2 basis points.
     assert report["slippage"] == {
-        "arrivalPrice": Decimal("800.05"),
+        "arrivalPrice": Decimal("1000.05"),
         "perUnit": Decimal("-0.12"),
         "amount": Decimal("-1.2"),
-        "basisPoints": Decimal("-1.5"),
+        "basisPoints": Decimal("-1.2"),
     }
     assert report["charges"] > 0
     assert report["firstFillAt"] <= report["lastFillAt"] <= report["completedAt"]
 
 
-def test_an_order_without_fills_has_an_empty_report(trader: Client, placed: Placed) -> None:
-    report = trader.get(f"{ORDERS}/{placed['id']}/execution-report").json()
+def test_an_order_without_fills_has_an_empty_report(as_trader: Client, placed: Placed) -> None:
+    report = as_trader.get(f"{ORDERS}/{placed['id']}/execution-report").json()
     assert (report["fills"], report["value"], report["executions"]) == (0, 0, [])
     assert not {"averagePrice", "slippage", "firstFillAt", "completedAt"} & report.keys()
 
@@ -151,27 +150,27 @@ def _walk(client: Client, path: str, limit: int) -> Iterator[dict[str, Any]]:
         cursor = {"cursor": part["nextCursor"]}
 
 
-def test_the_history_is_walked_by_cursor_without_gap_or_repeat(cast: Cast, trader: Client, placed: Placed) -> None:
-    fill(cast, placed["id"], (4, "799.90"), (6, "799.95"))
+def test_the_history_is_walked_by_cursor_without_gap_or_repeat(cast: Cast, as_trader: Client, placed: Placed) -> None:
+    fill(placed["id"], (4, "999.90"), (6, "999.95"))
     path = f"{ORDERS}/{placed['id']}/history"
-    walked = list(_walk(trader, path, 2))
+    walked = list(_walk(as_trader, path, 2))
     assert [event["seq"] for event in walked] == list(range(1, len(walked) + 1))
-    assert walked == trader.get(path).json()["content"]
+    assert walked == as_trader.get(path).json()["content"]
     assert (walked[0]["eventType"], walked[0]["category"]) == ("ORDER_CREATED", "ORDER_CREATED")
     assert walked[0]["actor"] == {"type": "TRADER", "id": str(cast.trader.pk), "channel": "API"}
 
 
 @pytest.mark.parametrize("cursor", ["x", "!!!!", "bnVsbA", "dHJ1ZQ", "e30", "WzFd", "IicgT1IgMT0xIg"])
-def test_a_cursor_of_somewhere_else_is_refused(trader: Client, placed: Placed, cursor: str) -> None:
+def test_a_cursor_of_somewhere_else_is_refused(as_trader: Client, placed: Placed, cursor: str) -> None:
     for part in ("history", "executions"):
-        answer = trader.get(f"{ORDERS}/{placed['id']}/{part}", {"cursor": cursor})
+        answer = as_trader.get(f"{ORDERS}/{placed['id']}/{part}", {"cursor": cursor})
         assert answer.status_code == 400
         assert answer.json()["errors"][0]["pointer"] == "/cursor"
 
 
-def test_anybody_can_recompute_the_audit_trail(cast: Cast, trader: Client, placed: Placed) -> None:
-    fill(cast, placed["id"], (10, "799.90"))
-    trail = trader.get(f"{AUDIT}/{placed['id']}").json()
+def test_anybody_can_recompute_the_audit_trail(cast: Cast, as_trader: Client, placed: Placed) -> None:
+    fill(placed["id"], (10, "999.90"))
+    trail = as_trader.get(f"{AUDIT}/{placed['id']}").json()
 
     previous = bytes(32)
     for seq, event in enumerate(trail["events"], start=1):
@@ -188,48 +187,48 @@ def test_anybody_can_recompute_the_audit_trail(cast: Cast, trader: Client, place
     assert trail["events"][0]["sessionId"]
 
 
-def test_a_cut_tail_is_noticed(cast: Cast, trader: Client, placed: Placed) -> None:
+def test_a_cut_tail_is_noticed(cast: Cast, as_trader: Client, placed: Placed) -> None:
     Order.objects.filter(pk=placed["id"]).update(event_hash=b"\x01" * 32)
-    verification = trader.get(f"{AUDIT}/{placed['id']}").json()["verification"]
+    verification = as_trader.get(f"{AUDIT}/{placed['id']}").json()["verification"]
     assert verification["ok"] is False
     assert verification["firstWrongSeq"] == verification["count"] + 1
 
 
-def test_statistics(cast: Cast, trader: Client, body: Body) -> None:
-    first = trader.send("POST", ORDERS, body()).json()["id"]
-    fill(cast, first, (10, "799.90"))
-    trader.send("POST", ORDERS, body(quantity=1_000_000))
+def test_statistics(cast: Cast, as_trader: Client) -> None:
+    first = as_trader.send("POST", ORDERS, limit_buy()).json()["id"]
+    fill(first, (10, "999.90"))
+    as_trader.send("POST", ORDERS, limit_buy(quantity=1_000_000))
 
-    figures = trader.get(f"{ORDERS}/statistics").json()
+    figures = as_trader.get(f"{ORDERS}/statistics").json()
     assert figures["totalOrders"] == 2
     assert (figures["byStatus"]["FILLED"], figures["byStatus"]["REJECTED"]) == (1, 1)
-    assert (figures["buyNotional"], figures["sellNotional"]) == (7999, 0)
+    assert (figures["buyNotional"], figures["sellNotional"]) == (9999, 0)
     assert (figures["fillRate"], figures["rejectRate"]) == (0.5, 0.5)
     assert sum(figures["rejections"].values()) == 1
-    [day] = trader.get(f"{ORDERS}/daily-statistics").json()["content"]
+    [day] = as_trader.get(f"{ORDERS}/daily-statistics").json()["content"]
     assert (day["accountId"], day["totalOrders"], day["filledOrders"], day["rejectedOrders"]) == (
         cast.account.code, 2, 1, 1,
     )  # fmt: skip
     assert day["tradeDate"] == clock.ist_date(clock.now()).isoformat()
-    assert trader.get(f"{ORDERS}/statistics", {"side": "SELL"}).json()["totalOrders"] == 0
+    assert as_trader.get(f"{ORDERS}/statistics", {"side": "SELL"}).json()["totalOrders"] == 0
 
 
 def test_a_list_costs_the_same_number_of_queries_however_long(
-    cast: Cast, trader: Client, body: Body, unhurried: None
+    cast: Cast, as_trader: Client, unhurried: None
 ) -> None:
     def queries(size: int) -> int:
         with CaptureQueriesContext(connection) as captured:
-            assert len(trader.get(ORDERS, {"size": size}).json()["content"]) == size
+            assert len(as_trader.get(ORDERS, {"size": size}).json()["content"]) == size
         return len(captured)
 
     for n in range(6):
-        fill(cast, trader.send("POST", ORDERS, body(quantity=n + 1)).json()["id"], (1, "799.90"))
+        fill(as_trader.send("POST", ORDERS, limit_buy(quantity=n + 1)).json()["id"], (1, "999.90"))
     assert queries(2) == queries(6) <= 5  # who asks, how many, the page, its executions, its amendments
 
 
-def test_placing_costs_a_fixed_number_of_queries(trader: Client, body: Body) -> None:
-    trader.send("POST", ORDERS, body())
+def test_placing_costs_a_fixed_number_of_queries(as_trader: Client) -> None:
+    as_trader.send("POST", ORDERS, limit_buy())
     with CaptureQueriesContext(connection) as captured:
-        assert trader.send("POST", ORDERS, body()).status_code == 201
+        assert as_trader.send("POST", ORDERS, limit_buy()).status_code == 201
     statements = [query["sql"] for query in captured if "SAVEPOINT" not in query["sql"]]
     assert len(statements) <= 20, "\n".join(statements)

@@ -4,13 +4,36 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404
+from rest_framework import serializers
 from rest_framework.request import Request
 
+from oms.lib.api.pages import PageQuery
 from oms.lib.api.shapes import Shape
 from oms.lib.errors import FieldError, Invalid
+from orders.api.shapes import symbol_field
 from orders.models import Order
 from orders.selectors import orders_visible_to
-from orders.states import PUBLIC_STATUS
+from orders.states import PUBLIC_STATUS, PublicStatus
+from orders.types import OrderType, Side
+
+
+class OrderFilter(Shape):
+    """Which orders; dates are of creation, `fromDate` included and `toDate` not."""
+
+    status = serializers.ChoiceField(PublicStatus.values, required=False)
+    account_id = serializers.CharField(max_length=36, required=False)
+    symbol = symbol_field(required=False)
+    side = serializers.ChoiceField(Side.values, required=False)
+    type = serializers.ChoiceField(OrderType.values, required=False)
+    strategy_id = serializers.CharField(max_length=36, required=False)
+    client_order_id = serializers.CharField(max_length=64, required=False)
+    from_date = serializers.DateTimeField(required=False)
+    to_date = serializers.DateTimeField(required=False)
+
+
+class OrderPageQuery(OrderFilter, PageQuery):
+    """Orders, newest first."""
+
 
 _LOOKUPS = {
     "account_id": "account__code",

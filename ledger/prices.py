@@ -1,4 +1,4 @@
-"""Last prices in Redis: what something traded at most recently, and when.
+"""Last prices in Redis: what something traded at most recently, and when we were told so.
 
 A cache that the market refills every second, hence not in the database. When Redis is away there are
 simply no prices: callers must know what to do without one in any case.
@@ -21,7 +21,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LastPrice:
-    """Rupees per unit, and the instant of the trade (or of the quote, where the broker gave no trade)."""
+    """Rupees per unit, and the instant of the quote that said so (its last trade may be older)."""
 
     price: Decimal
     at: datetime

@@ -20,6 +20,7 @@ from oms.lib.clock import now
 from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired
 from orders.brokers.registry import broker_for
 from orders.models import BrokerAccount, BrokerMessage
+from orders.selectors import instruments_in_use
 from orders.services.broker_sessions import mark_expired
 from orders.services.execution import apply_book
 from orders.services.resolution import count_misses, mark_lost, overdue_amendments, to_look_for
@@ -107,7 +108,7 @@ def refresh_prices(broker_account_id: int) -> int:
     if account.session_state != BrokerAccount.SessionState.OPEN:
         return 0
     try:
-        quotes = broker_for(account).quotes(list_quotable())
+        quotes = broker_for(account).quotes(list_quotable(instruments_in_use(account.pk)))
     except BrokerError as error:
         logger.info("quotes_failed", broker_account=account.name, reason=error.message)
         return 0

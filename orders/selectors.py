@@ -166,6 +166,19 @@ def misplaced(broker_account_id: int) -> "QuerySet[Order]":
     return Order.objects.filter(broker_account_id=broker_account_id, state__in=[State.UNKNOWN, *WORKING])
 
 
+def instruments_in_use(broker_account_id: int) -> list[int]:
+    """Instruments that the accounts of a broker account hold or work an order in: their prices matter most."""
+    rows = fetch_rows(
+        """SELECT instrument_id FROM orders_order
+           WHERE broker_account_id = %(broker)s AND state = ANY(%(live)s) AND instrument_id IS NOT NULL
+           UNION
+           SELECT p.instrument_id FROM ledger_position AS p JOIN orders_routing AS r ON r.account_id = p.account_id
+           WHERE r.broker_account_id = %(broker)s AND p.quantity <> 0""",
+        {"broker": broker_account_id, "live": _LIVE},
+    )
+    return [pk for (pk,) in rows]
+
+
 def with_work_waiting(*, at: datetime) -> list[int]:
     """Broker accounts, logged in, with an order to send or an amendment due."""
     rows = fetch_rows(

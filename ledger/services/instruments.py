@@ -128,7 +128,8 @@ def apply_quotes(quotes: Iterable[QuotedInstrument], *, at: datetime) -> int:
             update_rows(Instrument, QUOTED, sorted(changed, key=lambda instrument: instrument.pk))
     prices.set_prices(
         {
-            instrument.pk: (quote.last_price, quote.at or at)
+            # When it was quoted, not when it last traded: a quiet stock is no stale price.
+            instrument.pk: (quote.last_price, at)
             for instrument in known
             if (quote := by_name[_name(instrument)]).last_price > 0
         }

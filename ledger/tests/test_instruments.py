@@ -90,7 +90,7 @@ def test_quotes_bring_bands_closes_and_prices(django_assert_num_queries):
     assert (infy.lower_circuit, infy.upper_circuit) == (Decimal("1390.7"), Decimal("1699.7"))
     assert infy.previous_close == Decimal("1545.2")
     last = get_prices([infy.pk])[infy.pk]
-    assert (last.price, last.at) == (Decimal("1550.5"), AT - timedelta(seconds=3))
+    assert (last.price, last.at) == (Decimal("1550.5"), AT), "the age is the quote's, not the last trade's"
     with django_assert_num_queries(1):
         assert apply_quotes([replace(QUOTE, last_price=Decimal(1551))], at=LATER) == 0
     assert get_prices([infy.pk])[infy.pk].price == 1551

@@ -89,6 +89,8 @@ def configure(*, log_format: str, level: str) -> dict[str, Any]:
             "celery.app.trace": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
+            # A line for every login that went well, and three about keeping its own tables.
+            "axes": {"level": "WARNING"},
             # Said once already, with the request's id, by django_structlog.
             "django.request": {"level": "CRITICAL"},
         },

@@ -74,7 +74,14 @@ MENU: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Margin rates", "balance", "ledger_marginrate"),
         ),
     ),
-    ("People", (("Users", "person", "auth_user"), ("Groups", "group", "auth_group"), ("Lock-outs", "lock", "axes_accessattempt"))),
+    (
+        "People",
+        (
+            ("Users", "person", "auth_user"),
+            ("Groups", "group", "auth_group"),
+            ("Lock-outs", "lock", "axes_accessattempt"),
+        ),
+    ),
 )
 
 

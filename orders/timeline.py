@@ -18,6 +18,7 @@ from django.contrib.auth import get_user_model
 from compliance.selectors import order_events
 from compliance.verification import ChainReport, verify_chain
 from ledger.selectors import entries_of_order
+from oms.lib.admin.formats import rupees
 from oms.lib.money import ZERO, decimal_text
 from orders.models import Amendment, BrokerMessage, Execution, Order
 
@@ -165,7 +166,9 @@ def _gist(data: Mapping[str, Any]) -> str:
         terms += [f"at {data['price']}"] if data.get("price") else []
         return " ".join(terms) + (f": {data['reason']}" if data.get("reason") else "")
     if "amount" in data:
-        return f"₹{data['amount']}" + (f" and {data['units']} units" if data.get("units", "0") != "0" else "")
+        return rupees(Decimal(data["amount"])) + (
+            f" and {data['units']} units" if data.get("units", "0") != "0" else ""
+        )
     if "trade_id" in data:
         return f"{data['quantity']} at {data['price']}, {data['remaining']} remain"
     if "new" in data:

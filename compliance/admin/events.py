@@ -66,8 +66,8 @@ class OrderEventAdmin(AccountScoped, LogAdmin):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
         code = Account.objects.filter(pk=OuterRef("account_id")).values("code")
-        events: QuerySet[Any] = super().get_queryset(request)
-        return events.annotate(account_code=Subquery(code))
+        found: QuerySet[Any] = super().get_queryset(request).annotate(account_code=Subquery(code))
+        return found
 
     def has_view_permission(self, request: HttpRequest, _obj: Any = None) -> bool:
         return bool(request.user.has_perm("compliance.view_orderevent"))

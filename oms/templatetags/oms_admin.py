@@ -8,6 +8,9 @@ from typing import Any
 
 from django import template
 from django.utils.html import format_html
+from django.utils.safestring import mark_safe
+from unfold.settings import get_config
+from unfold.utils import convert_color
 
 from oms.lib.admin import formats
 from oms.lib.clock import IST, now
@@ -140,3 +143,15 @@ def spoken(name: str) -> str:
 @register.filter
 def json_text(document: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+@register.simple_tag
+def theme_variables() -> Any:
+    """The site's colours as CSS variables, for pages outside the admin; inside, unfold writes them itself."""
+    colours = get_config()["COLORS"]
+    lines = [
+        f"--color-{name}-{weight}: {convert_color(value)};"
+        for name, weights in colours.items()
+        for weight, value in weights.items()
+    ]
+    return mark_safe(":root {" + "".join(lines) + "}")  # noqa: S308  settings, not input

@@ -4,13 +4,13 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
+    DropdownFilter,
     MultipleChoicesDropdownFilter,
     RelatedDropdownFilter,
 )
@@ -33,7 +33,7 @@ ID_TAIL = 8
 PRODUCTS = ("CNC", "MIS", "NRML", "MTF")
 
 
-class ByProduct(SimpleListFilter):
+class ByProduct(DropdownFilter):
     """Products are the broker's words, kept as text."""
 
     title = "product"
@@ -52,7 +52,7 @@ class OrderAdmin(AccountScoped, LogAdmin):
 
     list_display = (
         moment("created_at", "placed", precise=True), "what", chips("state", STATE_TONES), "num_filled", "num_price",
-        "account", "via", "order_id", "said",
+        "owner", "order_id", "said",
     )  # fmt: skip
     list_display_links = ("what",)
     list_select_related = ("account", "broker_account")
@@ -104,9 +104,10 @@ class OrderAdmin(AccountScoped, LogAdmin):
         limit = order.price if order.price is not None else order.stop_price
         return number(rupees(limit, 4) if limit is not None else "market")
 
-    @display(description="via")
-    def via(self, order: Order) -> Any:
-        return order.broker_account or EMPTY
+    @display(description="account")
+    def owner(self, order: Order) -> Any:
+        via = order.broker_account or "no broker"
+        return format_html('<span class="oms-what">{}<br><small>{}</small></span>', order.account, via)
 
     @display(description="id")
     def order_id(self, order: Order) -> Any:

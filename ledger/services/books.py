@@ -197,6 +197,8 @@ class Books:
             key = f"{execution_id}:undo:{step}"
             self.move(portfolio, kind, amount, debit, credit, key=key, claim=claim, execution_id=execution_id)
         _hold(position, holding)
+        if position.day == undone.trade_date:
+            _count_today(position, undone.side, -undone.quantity, -undone.amount)
         self._append(
             position,
             AssetTransaction(
@@ -301,12 +303,7 @@ class Books:
             position.day = fill.trade_date
             position.day_buy_quantity = position.day_sell_quantity = ZERO
             position.day_buy_value = position.day_sell_value = ZERO
-        if trade.side == "BUY":
-            position.day_buy_quantity += trade.quantity
-            position.day_buy_value += amount
-        else:
-            position.day_sell_quantity += trade.quantity
-            position.day_sell_value += amount
+        _count_today(position, trade.side, trade.quantity, amount)
         self._append(
             position,
             AssetTransaction(
@@ -346,6 +343,15 @@ def _holding(position: Position) -> Holding:
 def _hold(position: Position, holding: Holding) -> None:
     position.quantity, position.average_price = holding.quantity, holding.average_price
     position.allocated, position.realised_pnl = holding.allocated, holding.realised
+
+
+def _count_today(position: Position, side: str, quantity: Decimal, value: Decimal) -> None:
+    if side == "BUY":
+        position.day_buy_quantity += quantity
+        position.day_buy_value += value
+    else:
+        position.day_sell_quantity += quantity
+        position.day_sell_value += value
 
 
 def _share(reserved: Decimal, fill: Fill) -> Decimal:

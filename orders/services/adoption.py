@@ -26,7 +26,7 @@ def adopt(broker_account_id: int, strangers: Sequence[OrderSnapshot], *, at: dat
     """Take in orders that are not ours, under the broker account's default account; their progress is applied after."""
     with transaction.atomic(durable=True):
         # One adopter at a time, so that two polls do not adopt the same order under two ids.
-        broker_account = BrokerAccount.objects.select_for_update().get(pk=broker_account_id)
+        broker_account = BrokerAccount.objects.select_for_update(no_key=True).get(pk=broker_account_id)
         already = known_orders(broker_account_id, strangers)
         strangers = [s for s in strangers if s.broker_order_id not in already]
         owned = read(portfolio_ids_of([broker_account.default_account_id]))[broker_account.default_account_id]

@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
 TICK = Decimal("0.10")
 HELD = SYMBOLS[:4]
-#: (weight, side, type, product, distance of the limit from the last price, time in force)
+#: (weight, side, type (ICEBERG: of limit orders), product, distance of the limit from the last price, time in force)
 SHAPES: tuple[tuple[int, str, str, str, str, str], ...] = (
     (3, "BUY", "LIMIT", "CNC", "1.006", "DAY"),
     (3, "BUY", "LIMIT", "CNC", "0.990", "DAY"),
@@ -35,7 +35,10 @@ SHAPES: tuple[tuple[int, str, str, str, str, str], ...] = (
     (1, "SELL", "LIMIT", "MIS", "0.994", "DAY"),
     (1, "SELL", "LIMIT", "MIS", "1.008", "DAY"),
     (1, "BUY", "STOP_LIMIT", "MIS", "1.002", "DAY"),
+    (1, "BUY", "STOP", "MIS", "", "DAY"),
     (1, "BUY", "LIMIT", "CNC", "1.001", "IOC"),
+    (1, "BUY", "ICEBERG", "CNC", "1.003", "DAY"),
+    (1, "BUY", "ICEBERG", "CNC", "0.9995", "DAY"),
 )
 WEIGHTS = [shape[0] for shape in SHAPES]
 
@@ -75,6 +78,7 @@ class Trader(threading.Thread):
         self._number, self._trouble, self._record = number, trouble, record
         self._rate, self._rng, self._over = rate, rng, over
         self._working: deque[str] = deque(maxlen=40)
+        self._home: dict[str, Decimal] = {}
         self._count = 0
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=ANSWER_SECONDS, trust_env=False)
         self._http.headers["Authorization"] = f"Bearer {_token(self._http, self._user)}"
@@ -114,14 +118,17 @@ class Trader(threading.Thread):
         _, side, type, product, distance, time_in_force = self._rng.choices(SHAPES, WEIGHTS)[0]
         symbol = self._rng.choice(HELD if side == "SELL" and product == "CNC" else SYMBOLS)
         order = {
-            "accountId": self._account, "symbol": symbol, "side": side, "type": type, "product": product,
-            "quantity": self._rng.randint(1, 60), "timeInForce": time_in_force, "notes": key,
+            "accountId": self._account, "symbol": symbol, "side": side, "product": product, "notes": key,
+            "type": "LIMIT" if type == "ICEBERG" else type, "quantity": self._rng.randint(3, 60),
+            "timeInForce": time_in_force,
         }  # fmt: skip
+        last = self._trouble.prices[symbol]
         if distance:
-            last = self._trouble.prices[symbol]
             order["price"] = _on_tick(last * Decimal(distance))
-            if type == "STOP_LIMIT":
-                order["stopPrice"] = _on_tick(last * Decimal("1.0015"))
+        if type in ("STOP", "STOP_LIMIT"):
+            order["stopPrice"] = _on_tick(last * Decimal("1.0015"))
+        if type == "ICEBERG":
+            order |= {"variety": "iceberg", "icebergLegs": 3}
         return order
 
     def _modify(self) -> None:
@@ -132,7 +139,10 @@ class Trader(threading.Thread):
         order = answer.json()
         change: dict[str, Any] = {"action": "MODIFY"}
         if "price" in order and self._rng.random() < 0.7:
-            change["price"] = _on_tick(Decimal(str(order["price"])) * Decimal(self._rng.choice(["0.998", "1.003"])))
+            # To and fro between two prices: what is old then looks like what is new.
+            price = Decimal(str(order["price"]))
+            home = self._home.setdefault(order_id, price)
+            change["price"] = _on_tick(home * Decimal("0.998")) if price == home else str(home)
         else:
             change["quantity"] = max(int(order["quantity"]) + self._rng.choice([-7, -1, 3, 11]), 1)
         self._amend("modify", order_id, change)

@@ -31,16 +31,17 @@ Row = dict[str, Any]
 
 def check_truth(rows: list[Row], record: Record) -> list[Finding]:
     """Everything that the exchange can witness. `rows` are its orders with their trades."""
-    by_tag: dict[str, list[Row]] = defaultdict(list)
+    legs: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        by_tag[row["tag"] or f"untagged {row['order_id']}"].append(row)
+        legs[row["tag"] or f"untagged {row['order_id']}"].append(row)
+    by_tag = {tag: _whole(found) for tag, found in legs.items()}
     ours = {order.tag: order for order in Order.objects.exclude(tag=None)}
     external = Order.objects.filter(origin="EXTERNAL")
-    pairs = [(order, by_tag[tag][0]) for tag, order in ours.items() if tag in by_tag]
+    pairs = [(order, by_tag[tag]) for tag, order in ours.items() if tag in by_tag]
     never_there = [order for tag, order in ours.items() if tag not in by_tag]
     return [
         finding("orders at the exchange without a row here", by_tag.keys() - ours.keys()),
-        finding("orders at the exchange twice", (tag for tag, found in by_tag.items() if len(found) > 1)),
+        finding("orders at the exchange twice", (tag for tag, found in legs.items() if _is_double(found))),
         finding("own orders taken for somebody else's", external.values_list("pk", flat=True)),
         *_against_requests(record),
         finding("live here, not at the exchange", (_told(o) for o in never_there if o.state not in NEVER_THERE)),
@@ -77,6 +78,32 @@ def check_settled() -> list[Finding]:
         finding("orders in limbo", (_told(order) for order in limbo)),
         finding("amendments left open", (f"{a.kind} {a.state} of {_told(a.order)}: {a.message}" for a in amendments)),
     ]
+
+
+def _leg(row: Row) -> int:
+    """The number of an iceberg's leg; 1 for any other order."""
+    return int(row["meta"].get("iceberg", {}).get("leg", 1))
+
+
+def _is_double(rows: list[Row]) -> bool:
+    return len({_leg(row) for row in rows}) < len(rows)
+
+
+def _whole(rows: list[Row]) -> Row:
+    """The legs of an iceberg as the one order that they are."""
+    rows = sorted(rows, key=_leg)
+    first, last = rows[0], rows[-1]
+    total = last["meta"].get("iceberg", {}).get("total_quantity", last["quantity"])
+    filled = sum(row["filled_quantity"] for row in rows)
+    between = last["status"] == "COMPLETE" and filled < total
+    return last | {
+        "order_id": first["order_id"],
+        "quantity": total,
+        "filled_quantity": filled,
+        "status": "OPEN" if between else last["status"],
+        "live": between or last["live"],
+        "trades": [trade for row in rows for trade in row["trades"]],
+    }
 
 
 def _agrees(order: Order, row: Row) -> bool:

@@ -60,7 +60,8 @@ def acknowledged_and_filled(world: World, *, seconds: float) -> list[Figure]:
 def _figure(name: str, gaps: Sequence[float], limit: float, note: str) -> Figure:
     timing = Timing.of(gaps, seconds=1)
     return Figure(
-        SECTION, name, timing.p50 * 1000, "ms", timing.p50, timing.p99, limit * 1000, note, {"orders": timing.count}
+        SECTION, name, timing.p50 * 1000, "ms", timing.p50, timing.p99, limit * 1000, note,
+        details={"orders": timing.count},
     )  # fmt: skip
 
 

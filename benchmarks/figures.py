@@ -25,17 +25,13 @@ class Timing:
         ascending = sorted(latencies)
         return cls(len(ascending) / seconds, percentile(ascending, 0.5), percentile(ascending, 0.99), len(ascending))
 
-    @classmethod
-    def typical(cls, runs: Sequence[Self]) -> Self:
-        """The run in the middle by rate: of short runs on a shared machine the best and the worst are luck."""
-        return sorted(runs, key=lambda run: run.per_second)[len(runs) // 2]
-
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One line of the table. `limit` is what the same work costs without us, in the same unit.
 
-    `unit` is "/s" where more is better, else "ms" or "s". `p50` and `p99` are seconds.
+    `unit` is "/s" where more is better, else "ms" or "s". `p50` and `p99` are seconds. `cost` and `limit_cost` are
+    milliseconds of processor time of one order by service, most first.
     """
 
     section: str
@@ -46,6 +42,8 @@ class Figure:
     p99: float | None = None
     limit: float | None = None
     note: str = ""
+    cost: dict[str, float] = field(default_factory=dict)
+    limit_cost: dict[str, float] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
 
     @property

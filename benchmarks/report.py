@@ -17,6 +17,7 @@ from benchmarks.profile import Profile, write_folded
 
 RESULTS = Path(__file__).parent / "results"
 PLACES = 14
+LEAST_MILLISECONDS = 0.05
 
 
 def table(figures: Sequence[Figure], profile: Profile | None) -> Table:
@@ -44,10 +45,11 @@ def table(figures: Sequence[Figure], profile: Profile | None) -> Table:
 def _add_profile(shown: Table, figures: Sequence[Figure], profile: Profile) -> None:
     shown.add_section()
     shown.add_row("[bold]where the time of one POST /orders goes")
-    measured = [figure.details["cpu_ms_per_order"] for figure in figures if "cpu_ms_per_order" in figure.details]
-    for service, cost in measured[0][-1].items() if measured else ():
-        if cost >= 0.05:
-            shown.add_row(f"processor time: {service}", f"{cost:.2f} ms")
+    costly = next((figure for figure in figures if figure.cost), None)
+    for service, cost in costly.cost.items() if costly else ():
+        if cost >= LEAST_MILLISECONDS:
+            limit = costly.limit_cost.get(service) if costly else None
+            shown.add_row(f"processor time: {service}", f"{cost:.2f} ms", "", "", f"{limit:.2f} ms" if limit else "")
     for kind, cost in profile.kinds:
         shown.add_row(f"one client alone: {kind}", f"{cost:.2f} ms")
     for place, kind, cost in profile.places[:PLACES]:

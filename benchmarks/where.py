@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -24,17 +25,29 @@ _ACTIVE = """SELECT CASE WHEN state = 'active' THEN coalesce(wait_event_type || 
       AND query NOT LIKE '%compliance_orderevent WHERE (xid%'"""
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Processor time of a stretch of work: milliseconds of one order by service, most first; and how much of the
+    machine went to programs that have nothing to do with it (0 to 1).
+    """
+
+    milliseconds: dict[str, float]
+    elsewhere: float
+
+
 class CpuMeter:
     """Processor seconds that each service, its children included, has used since the meter was made."""
 
     def __init__(self, stack: Stack) -> None:
         self._services = {pid: name for name, pid in stack.pids().items() if name != "up"} | {os.getpid(): "clients"}
-        self._began = self._by_service()
+        self._began, self._machine = self._by_service(), _machine()
 
-    def read(self) -> dict[str, float]:
-        """Seconds by service, those that used any; the load generator is `clients`."""
+    def per_order(self, orders: int) -> Cost:
+        """What `orders` orders have cost; the load generator is `clients`."""
         used = {name: seconds - self._began.get(name, 0.0) for name, seconds in self._by_service().items()}
-        return {name: seconds for name, seconds in sorted(used.items(), key=lambda item: -item[1]) if seconds > 0}
+        busy, total = (now - then for now, then in zip(_machine(), self._machine, strict=True))
+        shown = sorted(((name, 1000 * seconds / orders) for name, seconds in used.items()), key=lambda item: -item[1])
+        return Cost({name: cost for name, cost in shown if cost > 0}, max(busy - sum(used.values()), 0.0) / total)
 
     def _by_service(self) -> Counter[str]:
         parents: dict[int, int] = {}
@@ -45,7 +58,8 @@ class CpuMeter:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             pid = int(stat.parent.name)
-            parents[pid], seconds[pid] = int(fields[1]), (int(fields[11]) + int(fields[12])) / TICKS
+            # With the children that have ended: a database connection is a process of its own.
+            parents[pid], seconds[pid] = int(fields[1]), sum(map(int, fields[11:15])) / TICKS
         total: Counter[str] = Counter()
         for pid, used in seconds.items():
             name = self._service_of(pid, parents)
@@ -60,6 +74,12 @@ class CpuMeter:
                 return self._services[ancestor]
             ancestor = parents.get(ancestor)
         return None
+
+
+def _machine() -> tuple[float, float]:
+    """Busy and all processor seconds of the whole machine."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / TICKS, sum(ticks) / TICKS
 
 
 @contextmanager

@@ -1,0 +1,110 @@
+"""`manage.py state_diagram`: the order's state table, drawn from the code into docs/life-of-an-order.md.
+
+The page holds two markers and what stands between them belongs to this command: two Mermaid diagrams and
+the table of all pairs, read from `orders.states`. With --check nothing is written, and a page that differs
+is an error; the tests run that too.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from orders.states import ENDED, LIVE, TABLE, Event, State
+
+PAGE = Path("docs") / "life-of-an-order.md"
+BEGIN = "<!-- begin: drawn by manage.py state_diagram -->"
+END = "<!-- end: drawn by manage.py state_diagram -->"
+
+#: Boxes of the diagram, the larger first: an arrow from a box stands for one from every state in it.
+UNCONFIRMED = (State.CREATED, State.SUBMITTING, State.UNKNOWN)
+UNEXECUTED = (*UNCONFIRMED, State.ACKED, State.TRIGGER_PENDING, State.OPEN)
+BOXES = {"unexecuted": UNEXECUTED, "unconfirmed": UNCONFIRMED}
+
+
+class Command(BaseCommand):
+    help = "Draw the order's states into docs/life-of-an-order.md, or check that the page is up to date."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is out of date")
+
+    def handle(self, *_arguments: str, **options: Any) -> None:
+        page = settings.BASE_DIR / PAGE
+        before = page.read_text(encoding="utf-8")
+        after = redrawn(before)
+        if before == after:
+            self.stdout.write(f"{PAGE} is up to date.")
+        elif options["check"]:
+            raise CommandError(f"{PAGE} is out of date: run manage.py state_diagram")
+        else:
+            page.write_text(after, encoding="utf-8")
+            self.stdout.write(f"{PAGE} was drawn anew.")
+
+
+def redrawn(page: str) -> str:
+    """The page with what stands between the markers drawn anew. Raises CommandError when a marker is missing."""
+    head, begin, rest = page.partition(BEGIN)
+    _old, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise CommandError(f"{PAGE} must hold the lines {BEGIN} and {END}, in this order")
+    return f"{head}{begin}\n{diagrams()}\n{table()}\n{end}{tail}"
+
+
+def diagrams() -> str:
+    """Two fenced Mermaid diagrams of every pair in TABLE: from the states of a live order, and from the others.
+
+    Equal arrows from all states of a box are one arrow from the box.
+    """
+    live = _diagram(
+        '    state "nothing executed" as unexecuted {\n'
+        '        state "not confirmed by the broker" as unconfirmed {\n'
+        f"{_members(UNCONFIRMED, 12)}\n        }}\n"
+        f"{_members([s for s in UNEXECUTED if s not in UNCONFIRMED], 8)}\n    }}\n"
+        f"    [*] --> {State.CREATED}\n",
+        _arrows(LIVE, BOXES),
+    )
+    ended = _diagram("", _arrows(ENDED, {}))
+    return f"A live order:\n\n{live}\nWhat the broker may still say of an order that had ended for us:\n\n{ended}"
+
+
+def _diagram(boxes: str, arrows: Iterable[tuple[str, str, str]]) -> str:
+    lines = "".join(f"    {source} --> {target}: {events}\n" for source, target, events in arrows)
+    return f"```mermaid\nstateDiagram-v2\n    direction LR\n{boxes}{lines}```\n"
+
+
+def table() -> str:
+    """Every (state, event) pair in Markdown; `·` stays where it is."""
+    events = list(Event)
+    head = "| | " + " | ".join(f"`{event}`" for event in events) + " |"
+    rule = "|---" * (len(events) + 1) + "|"
+    rows = [
+        f"| **{state}** | " + " | ".join(TABLE.get((state, event), "·") for event in events) + " |" for state in State
+    ]
+    return "\n".join([head, rule, *rows]) + "\n"
+
+
+def _members(states: Collection[State], indent: int) -> str:
+    return "\n".join(" " * indent + state for state in states)
+
+
+def _arrows(of: Collection[State], boxes: Mapping[str, Collection[State]]) -> Iterator[tuple[str, str, str]]:
+    """(from, to, "event, event") for the sources in `of`, the largest box that fits standing for its states."""
+    labels: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for event in Event:
+        for target in State:
+            sources = [state for state in State if state in of and TABLE.get((state, event)) is target]
+            for source in _boxed(sources, target, boxes):
+                labels[source, target].append(event)
+    for (source, target), events in labels.items():
+        yield source, target, ", ".join(events)
+
+
+def _boxed(sources: list[State], target: State, boxes: Mapping[str, Collection[State]]) -> list[str]:
+    for name, members in boxes.items():
+        if target not in members and set(members) <= set(sources):
+            return [name, *(state for state in sources if state not in members)]
+    return list(sources)

@@ -97,10 +97,10 @@ def _arrows(of: Collection[State], boxes: Mapping[str, Collection[State]]) -> It
     for event in Event:
         for target in State:
             sources = [state for state in State if state in of and TABLE.get((state, event)) is target]
-            for source in _boxed(sources, target, boxes):
-                labels[source, target].append(event)
-    for (source, target), events in labels.items():
-        yield source, target, ", ".join(events)
+            for start in _boxed(sources, target, boxes):
+                labels[start, target].append(event)
+    for (start, end), events in labels.items():
+        yield start, end, ", ".join(events)
 
 
 def _boxed(sources: list[State], target: State, boxes: Mapping[str, Collection[State]]) -> list[str]:

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if given.hold and any(f.wrong for f in findings):
                 console.print(f"held for a look: OMS_HOME={stack.home} (Enter ends it)")
                 sys.stdin.readline()
-    except (StackError, TimeoutError) as error:
+    except (StackError, TimeoutError, ValueError) as error:
         console.print(str(error), markup=False)
         return 1
     return int(any(finding.wrong for finding in findings))
@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description="Kill the OMS, count its faults.")
     parser.add_argument("--kills", type=int, default=20, help="of each: web, worker, publisher, broker, PostgreSQL")
+    parser.add_argument("--only", nargs="+", default=[], metavar="VICTIM", help="kill nothing but these")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=40.0, help="requests per second, all traders together")
     parser.add_argument("--pause", type=float, default=1.2, help="seconds of trading before a kill, on average")
@@ -86,7 +87,7 @@ def _trial(stack: Stack, given: argparse.Namespace) -> tuple[list[Finding], dict
     ]  # fmt: skip
     for trader in traders:
         trader.start()
-    killer = killing.Killer(stack, exchange, given.kills, rng, taken=lambda: record.taken)
+    killer = killing.Killer(stack, exchange, given.only, given.kills, rng, taken=lambda: record.taken)
     _kill_all(killer, record, rng, given.pause)
     killer.wait_all_up()
     over.set()

@@ -50,6 +50,7 @@ def facts(record: Record) -> dict[str, object]:
         "executions": Execution.objects.filter(reverses=None).count(),
         "inferred": Execution.objects.filter(is_inferred=True, reverses=None).count(),
         "amendments": {f"{kind} {state}": rows for kind, state, rows in amendments},
+        "sent after s": _waits(),
         "events": event_count(),
         "alerts": dict(alerts),
         "repeated": sum(1 for request in record.requests if request.repeats),
@@ -57,6 +58,13 @@ def facts(record: Record) -> dict[str, object]:
         "answers lost": dict(record.failures),
         "asked to change": dict(record.amendments),
     }
+
+
+def _waits() -> dict[str, float]:
+    """Seconds from taking an order to sending it."""
+    sent = Order.objects.exclude(sent_at=None).values_list("created_at", "sent_at")
+    waits = sorted((end - begin).total_seconds() for begin, end in sent)
+    return {f"p{part}": round(waits[(len(waits) - 1) * part // 100], 2) for part in (50, 90, 99, 100)} if waits else {}
 
 
 def _wrong(findings: list[Finding]) -> bool:

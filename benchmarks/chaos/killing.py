@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
 
@@ -36,15 +36,17 @@ PATIENCE_SECONDS = 90.0
 
 
 class Killer:
-    """Kills each victim `times` times. `taken` says how many orders were taken so far."""
+    """Kills each victim, or `only` some, `times` times. `taken` says how many orders were taken so far."""
 
     def __init__(
-        self, stack: Stack, exchange: Exchange, times: int, rng: Random, taken: Callable[[], int]
-    ) -> None:  # fmt: skip
+        self, stack: Stack, exchange: Exchange, only: Sequence[str], times: int, rng: Random, taken: Callable[[], int]
+    ) -> None:
+        if unknown := set(only) - VICTIMS.keys():
+            raise ValueError(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(VICTIMS)}")
         self.done: Counter[str] = Counter()
         self._stack, self._taken = stack, taken
         self._probes = Probes(stack, exchange)
-        self._deck = [victim for victim in VICTIMS for _ in range(times)]
+        self._deck = [victim for victim in only or VICTIMS for _ in range(times)]
         rng.shuffle(self._deck)
         self._down: set[str] = set()
 

@@ -12,7 +12,7 @@ from hmac import compare_digest
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from orders.brokers.base import DefiniteRefusal, Funds, InstrumentRow, Quote, Session, UnknownOutcome
+from orders.brokers.base import DefiniteRefusal, Funds, InstrumentRow, Quote, Session, Temporary, UnknownOutcome
 from orders.brokers.kite import market, wire
 from orders.brokers.kite.connection import CALL_SECONDS, Connection
 from orders.brokers.kite.failures import TooManyRequests, failure_of
@@ -23,6 +23,8 @@ from orders.types import OrderSnapshot, PlaceInstruction, Terms, TradeSnapshot, 
 
 LOGIN_PAGE = "https://kite.zerodha.com/connect/login"
 INSTRUMENTS_PER_QUOTE = 500
+NO_SUCH_ICEBERG = "The order book does not show this iceberg now"
+READ_AGAIN_SECONDS = 0.5
 #: Parts of the session answer that may be kept: who logged in, and nothing that opens a door.
 _PUBLIC_SESSION_FIELDS = ("user_id", "user_name", "user_type", "broker", "exchanges", "products", "login_time")
 #: How long a call may wait for its turn, seconds. A cancel is worth more patience than a poll.
@@ -115,11 +117,17 @@ class KiteBroker:
         return broker_order_id
 
     def _iceberg(self, variety: str, broker_order_id: str) -> Iceberg | None:
-        """The legs of an order as they are now; None for what is not an iceberg."""
+        """The legs of an order as they are now; None for what is not an iceberg.
+
+        Raises Temporary while the book does not show it: sent to the first leg, the terms of the whole would
+        multiply the order.
+        """
         if variety != Variety.ICEBERG:
             return None
-        self.order_book()
-        return self._icebergs.get(broker_order_id)
+        _, icebergs = self._book()
+        if broker_order_id not in icebergs:
+            raise Temporary(NO_SUCH_ICEBERG, retry_after=READ_AGAIN_SECONDS)
+        return icebergs[broker_order_id]
 
     def _order_call(self, kind: CallKind, method: str, route: str, **how: Any) -> str:
         data = self._write(kind, method, route, **how)
@@ -131,8 +139,12 @@ class KiteBroker:
     # --- what the broker knows
 
     def order_book(self) -> list[OrderSnapshot]:
-        snapshots, self._icebergs = fold_orders(self._read("/orders") or ())
-        return snapshots
+        return self._book()[0]
+
+    def _book(self) -> tuple[list[OrderSnapshot], Icebergs]:
+        snapshots, icebergs = fold_orders(self._read("/orders") or ())
+        self._icebergs = icebergs  # other threads may read the book at the same time
+        return snapshots, icebergs
 
     def trade_book(self) -> list[TradeSnapshot]:
         return fold_trades((wire.trade_snapshot(row) for row in self._read("/trades") or ()), self._icebergs)
@@ -145,8 +157,13 @@ class KiteBroker:
         if snapshot.variety != Variety.ICEBERG or not snapshot.tags:
             return snapshot
         # A leg's history knows nothing of the other legs.
-        whole = [one for one in self.order_book() if self._head(broker_order_id) == one.broker_order_id]
-        return whole[0] if whole else snapshot
+        snapshots, icebergs = self._book()
+        iceberg = icebergs.get(broker_order_id)
+        for whole in snapshots:
+            if iceberg and whole.broker_order_id == iceberg.head:
+                return whole
+        # A leg alone would pass for an order of its own, which nobody placed.
+        raise UnknownOutcome(NO_SUCH_ICEBERG)
 
     def order_trades(self, broker_order_id: str) -> list[TradeSnapshot]:
         if broker_order_id in self._icebergs:

@@ -191,6 +191,21 @@ def test_an_iceberg_between_legs_is_working_and_its_latest_leg_is_changed_and_ca
     assert not any(row["live"] for row in rows)
 
 
+def test_an_iceberg_that_an_old_book_does_not_show_is_neither_changed_nor_taken_apart(exchange, broker):
+    exchange.control("POST", "/prices", {"NSE:INFY": {"volume_per_tick": 0}})
+    exchange.control("POST", "/faults", {"kind": "stale_book", "seconds": 30})
+    order_id = broker.place(iceberg())
+    better = iceberg(price=Decimal("1500.5")).terms
+    with pytest.raises(Temporary, match="iceberg"):
+        broker.modify(order_id, variety=Variety.ICEBERG, terms=better, market_protection=None)
+    with pytest.raises(Temporary, match="iceberg"):
+        broker.cancel(order_id, variety=Variety.ICEBERG)
+    with pytest.raises(UnknownOutcome, match="iceberg"):
+        broker.order(order_id)
+    (leg,) = exchange.control("GET", "/orders?tag=BERG")
+    assert (leg["quantity"], leg["live"]) == (2, True)
+
+
 def cancelled(broker, order_id):
     try:
         return broker.cancel(order_id, variety=Variety.ICEBERG)

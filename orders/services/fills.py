@@ -48,7 +48,10 @@ def apply_fills(
         recorded.append(_record(desk, order, _execution(desk, order, trade), replaces=units))
     missing = max(snapshot.filled_quantity, before) - order.filled_quantity
     if missing > 0:
-        recorded.append(_record(desk, order, _infer(desk, order, snapshot, missing), replaces=min(replaced, missing)))
+        # What was inferred and undone may have to be inferred again: the count keeps the ids apart.
+        number = sum(e.is_inferred for e in recorded) + 1
+        inferred_anew = _infer(desk, order, snapshot, missing, number)
+        recorded.append(_record(desk, order, inferred_anew, replaces=min(replaced, missing)))
     return order.filled_quantity > before
 
 
@@ -97,13 +100,14 @@ def _execution(desk: Desk, order: Order, trade: TradeSnapshot) -> Execution:
     )  # fmt: skip
 
 
-def _infer(desk: Desk, order: Order, snapshot: OrderSnapshot, missing: Decimal) -> Execution:
+def _infer(desk: Desk, order: Order, snapshot: OrderSnapshot, missing: Decimal, number: int) -> Execution:
     """An execution for what the order book shows beyond the trades, at the price that explains its average."""
     value = snapshot.average_price * snapshot.filled_quantity - order.filled_value
     price = (value / missing).quantize(PRICE_STEP) if value > 0 else snapshot.average_price
     return _new(
         desk, order, exchange=order.exchange, broker_order_id=order.broker_order_id,
-        trade_id=f"INF-{order.filled_quantity:f}-{order.filled_quantity + missing:f}", trade_date=ist_date(desk.at),
+        trade_id=f"INF-{number}-{order.filled_quantity:f}-{order.filled_quantity + missing:f}",
+        trade_date=ist_date(desk.at),
         quantity=missing, price=price, is_inferred=True, traded_at=desk.at,
     )  # fmt: skip
 

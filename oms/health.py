@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from compliance.publisher import lag
+from compliance.services.partitions import months_ready
 from oms.celery import HEARTBEAT_KEY
 from oms.lib import clock
 from oms.lib.api.wire import json_response
@@ -82,11 +83,15 @@ def _workers() -> Check:
 
 
 def _broker_sessions() -> Check:
-    """Broker accounts that orders are routed through."""
-    routed, is_open = broker_sessions()
-    result: Check = {"status": OK if is_open == routed else DEGRADED, "routed": routed, "open": is_open}
-    if is_open < routed:
+    """Broker accounts that orders are routed through: logged in, and polled."""
+    sessions = broker_sessions(at=clock.now())
+    result: Check = {"status": OK, "routed": sessions.routed, "open": sessions.open, "blind": sessions.blind}
+    if sessions.open < sessions.routed:
+        result["status"] = DEGRADED
         result["message"] = "Orders of some accounts wait until somebody logs in at the broker."
+    if sessions.blind:
+        result["status"] = DEGRADED
+        result["message"] = "No poll of an open session succeeded lately: the broker, beat or the workers hang."
     return result
 
 
@@ -100,10 +105,20 @@ def _events() -> Check:
     return result
 
 
+def _partitions() -> Check:
+    """The event log has its next months; without the present one every order would be refused."""
+    ahead = months_ready(clock.now())
+    result: Check = {"status": OK if ahead > 1 else DEGRADED, "months": ahead}
+    if ahead <= 1:
+        result["message"] = "The event log has no partition for next month: run the task ensure_partitions."
+    return result
+
+
 CHECKS: dict[str, Callable[[], Check]] = {
     "database": _database,
     "redis": _redis,
     "workers": _workers,
     "brokerSessions": _broker_sessions,
     "events": _events,
+    "partitions": _partitions,
 }

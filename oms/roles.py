@@ -50,9 +50,7 @@ def environment(servers: Servers, addresses: Addresses, *, demo: bool) -> dict[s
     return servers.env() | {
         "OMS_HOME": str(servers.home.root),
         "OMS_DEMO": "1" if demo else "0",
-        "OMS_BASE_URL": addresses.web,
         "OMS_PAPER_EXCHANGE_URL": addresses.exchange,
-        "OMS_STREAM_URL": addresses.stream,
     }
 
 

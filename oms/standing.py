@@ -16,14 +16,15 @@ def gauges() -> Gauges:
     """Every gauge. Raises DatabaseError or RedisError."""
     now = clock.now()
     lag_seconds, unpublished = lag(client(), now)
-    routed, is_open = broker_sessions()
+    sessions = broker_sessions(at=now)
     return {
         "oms_live_orders": ("Orders not ended, by state.", "state", {**live_orders_by_state()}),
         "oms_orders_today": ("Orders of this day in India, by state.", "state", {**orders_by_state_on(ist_date(now))}),
         "oms_event_lag_seconds": ("Age of the oldest event not published.", "", {"": lag_seconds}),
         "oms_events_unpublished": ("Events not published.", "", {"": unpublished}),
-        "oms_broker_accounts_routed": ("Broker accounts that orders are routed through.", "", {"": routed}),
-        "oms_broker_sessions_open": ("Those of them that are logged in.", "", {"": is_open}),
+        "oms_broker_accounts_routed": ("Broker accounts that orders are routed through.", "", {"": sessions.routed}),
+        "oms_broker_sessions_open": ("Those of them that are logged in.", "", {"": sessions.open}),
+        "oms_broker_sessions_blind": ("Those of them that no poll reached lately.", "", {"": sessions.blind}),
         "oms_limiter_waiting": ("Calls to brokers that wait for their turn, by kind.", "kind", _waiting()),
     }
 

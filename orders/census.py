@@ -1,5 +1,6 @@
 """How many orders and broker sessions stand where, over the whole house: for health and metrics, not for people."""
 
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from django.db.models import Count, QuerySet
@@ -8,11 +9,24 @@ from oms.lib.clock import IST
 from orders.models import BrokerAccount, Order
 from orders.states import LIVE
 
+BLIND_AFTER = timedelta(seconds=30)
 
-def broker_sessions() -> tuple[int, int]:
-    """How many broker accounts have orders routed through them, and how many of these are logged in."""
-    states = [account.session_state for account in routed_broker_accounts()]
-    return len(states), states.count(BrokerAccount.SessionState.OPEN)
+
+@dataclass(frozen=True, slots=True)
+class SessionCensus:
+    """Broker accounts that orders are routed through: all, those logged in, and of these those not polled lately."""
+
+    routed: int
+    open: int
+    blind: int
+
+
+def broker_sessions(*, at: datetime) -> SessionCensus:
+    """See SessionCensus. A session is watched every second; after BLIND_AFTER without a good poll it is blind."""
+    accounts = list(routed_broker_accounts())
+    logged_in = [a for a in accounts if a.session_state == BrokerAccount.SessionState.OPEN]
+    since = [max(filter(None, (a.polled_at, a.session_opened_at)), default=at) for a in logged_in]
+    return SessionCensus(len(accounts), len(logged_in), sum(at - seen > BLIND_AFTER for seen in since))
 
 
 def routed_broker_accounts() -> "QuerySet[BrokerAccount]":

@@ -17,7 +17,7 @@ from ledger.services.holdings import HeldBefore, open_holdings
 from ledger.services.instruments import apply_quotes, list_quotable, sync_instruments
 from oms.lib.actors import BROKER
 from oms.lib.clock import now
-from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired
+from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired, Temporary
 from orders.brokers.registry import broker_for
 from orders.models import BrokerAccount, BrokerMessage
 from orders.selectors import instruments_in_use
@@ -109,6 +109,8 @@ def refresh_prices(broker_account_id: int) -> int:
         return 0
     try:
         quotes = broker_for(account).quotes(list_quotable(instruments_in_use(account.pk)))
+    except Temporary:
+        return 0  # the pace of quotes is the broker's: a second later it is our turn
     except BrokerError as error:
         logger.info("quotes_failed", broker_account=account.name, reason=error.message)
         return 0

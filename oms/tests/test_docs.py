@@ -82,7 +82,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_readme_knows_every_variable_of_the_settings() -> None:
     source = (ROOT / "oms" / "settings.py").read_text(encoding="utf-8")
     variables = set(re.findall(r'env\.\w+\(\s*"(\w+)"', source))
-    set_by_up = {"OMS_BASE_URL", "OMS_STREAM_URL", "OMS_PAPER_EXCHANGE_URL"}
+    set_by_up = {"OMS_PAPER_EXCHANGE_URL"}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(variables) > 15
     assert sorted(name for name in variables - set_by_up if f"`{name}`" not in readme) == []

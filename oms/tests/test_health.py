@@ -36,7 +36,9 @@ def test_all_is_well(cast: Cast, client: Client, workers: None, path: str) -> No
     answer = client.get(path)
     report = answer.json()
     assert (answer.status_code, report["status"]) == (200, "ok"), report
-    assert report["checks"].keys() == {"database", "redis", "workers", "brokerSessions", "events"}
+    assert report["checks"].keys() == {
+        "database", "redis", "workers", "brokerSessions", "events", "partitions",
+    }  # fmt: skip
     assert report["checks"]["workers"]["workers"] == 2
 
 
@@ -55,7 +57,7 @@ def test_a_broker_session_that_is_not_open_degrades_but_keeps_the_door_open(
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
     assert answer.json()["checks"]["brokerSessions"] | {"milliseconds": 0} == {
-        "status": "degraded", "routed": 1, "open": 0, "milliseconds": 0,
+        "status": "degraded", "routed": 1, "open": 0, "blind": 0, "milliseconds": 0,
         "message": "Orders of some accounts wait until somebody logs in at the broker.",
     }  # fmt: skip
 
@@ -84,6 +86,7 @@ def test_a_missing_part_is_told_without_its_secrets(
     assert answer.status_code == 503
     assert {name: check["status"] for name, check in answer.json()["checks"].items()} == {
         "database": "failing", "redis": "failing", "workers": "failing", "brokerSessions": "ok", "events": "failing",
+        "partitions": "ok",
     }  # fmt: skip
     assert "password" not in answer.content.decode()
 
@@ -120,3 +123,17 @@ def test_metrics_outside_the_demo_want_the_token(db: None, client: Client, setti
     assert client.get("/metrics", HTTP_AUTHORIZATION="Bearer scrape-me").status_code == 200
     settings.METRICS_TOKEN, settings.DEMO = "", False
     assert client.get("/metrics").status_code == 401
+
+
+def test_a_broker_that_nobody_polls_is_noticed(cast: Cast, client: Client, workers: None) -> None:
+    """A dead beat leaves workers that answer and nothing that asks them."""
+    cast.broker_account.polled_at = clock.now() - timedelta(minutes=1)
+    cast.broker_account.save()
+    sessions = client.get("/health/ready").json()["checks"]["brokerSessions"]
+    assert (sessions["status"], sessions["blind"]) == ("degraded", 1)
+
+
+def test_a_month_that_nobody_made_is_noticed(cast: Cast, client: Client, workers: None) -> None:
+    with time_machine.travel(clock.now() + timedelta(days=400)):
+        partitions = client.get("/health/ready").json()["checks"]["partitions"]
+    assert (partitions["status"], partitions["months"]) == ("degraded", 0)

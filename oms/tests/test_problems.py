@@ -32,7 +32,9 @@ def test_an_unknown_host_is_refused_without_a_page() -> None:
     assert is_problem(PlainClient().get("/api/v1/orders", HTTP_HOST="evil.example"), 400, "bad_request")
 
 
-@pytest.mark.parametrize("error", [OperationalError("canceling statement due to lock timeout"), redis.ConnectionError()])
+@pytest.mark.parametrize(
+    "error", [OperationalError("canceling statement due to lock timeout"), redis.ConnectionError()]
+)
 def test_a_part_that_is_busy_or_away_asks_to_come_back(
     as_trader: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -45,9 +47,7 @@ def test_a_part_that_is_busy_or_away_asks_to_come_back(
     assert int(answer["Retry-After"]) > 0
 
 
-def test_a_crash_tells_nothing_but_that_it_happened(
-    as_trader: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_tells_nothing_but_that_it_happened(as_trader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("secret detail")
 

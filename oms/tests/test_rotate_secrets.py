@@ -58,3 +58,19 @@ def test_without_the_old_key_nothing_is_changed_and_the_reason_is_said(account, 
         call_command("rotate_secrets")
     keys(OLD)
     assert BrokerAccount.objects.get(pk=account.pk).api_secret == "s3cret"
+
+
+def test_second_factors_are_encrypted_again_too(keys, db):
+    from allauth.mfa.models import Authenticator
+    from allauth.mfa.utils import decrypt, encrypt
+    from django.contrib.auth.models import User
+
+    user = User.objects.create_user("operator")
+    Authenticator.objects.create(user=user, type="totp", data={"secret": encrypt("JBSWY3DP")})
+    Authenticator.objects.create(user=user, type="recovery_codes", data={"seed": encrypt("5eed"), "used_mask": 3})
+    keys(NEW, OLD)
+    call_command("rotate_secrets")
+    keys(NEW)
+    data = {row.type: row.data for row in Authenticator.objects.all()}
+    assert decrypt(data["totp"]["secret"]) == "JBSWY3DP"
+    assert (decrypt(data["recovery_codes"]["seed"]), data["recovery_codes"]["used_mask"]) == ("5eed", 3)

@@ -1,0 +1,157 @@
+"""What is not in the book: not found only after five complete polls and a look; and days that are over."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal as D
+
+import pytest
+
+from compliance.selectors import order_events
+from ledger.models import CapitalEntry
+from ledger.selectors import open_reservations, trial_balance
+from oms.lib.clock import now
+from orders.models import Amendment, Order
+from orders.services.amendment import request_cancel
+from orders.services.dispatch import answer_amendment, claim_amendments
+from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost, overdue_amendments, to_look_for
+from orders.tests.factories import TRADER, fresh, place, see, send
+from orders.types import Accepted, BrokerStatus, Unconfirmed
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _books_balance(account, sbin):
+    yield
+    assert trial_balance() == []
+
+
+@pytest.fixture
+def unknown():
+    return send(place(), Unconfirmed("timed out"))
+
+
+def miss(order, times=1, *, shown=(), after=timedelta(seconds=5), at=None):
+    """So many complete polls that did not show the order."""
+    begun_at = fresh(order).sent_at + after
+    for _ in range(times):
+        count_misses(order.broker_account_id, set(shown), begun_at=begun_at, at=at or now())
+
+
+class TestUnknown:
+    def test_five_complete_polls_and_then_a_look(self, unknown):
+        for _ in range(COMPLETE_MISSES):
+            assert to_look_for(unknown.broker_account_id) == []
+            miss(unknown)
+        assert to_look_for(unknown.broker_account_id) == [(unknown.pk, unknown.tag)]
+        assert fresh(unknown).state == "UNKNOWN", "misses alone decide nothing"
+        assert mark_lost([unknown.pk], at=now()) == 1
+        assert fresh(unknown).state == "LOST"
+
+    def test_a_poll_begun_too_soon_after_the_attempt_counts_for_nothing(self, unknown):
+        miss(unknown, 10, after=timedelta(seconds=4, milliseconds=999))
+        assert fresh(unknown).complete_misses == 0
+
+    def test_without_enough_misses_it_is_not_lost_whoever_says_so(self, unknown):
+        miss(unknown, COMPLETE_MISSES - 1)
+        assert mark_lost([unknown.pk], at=now()) == 0
+
+    def test_being_seen_in_between_starts_the_count_again(self, unknown):
+        miss(unknown, 4)
+        order = see(unknown, BrokerStatus.OPEN)
+        assert (order.state, order.complete_misses) == ("OPEN", 0)
+        assert mark_lost([unknown.pk], at=now()) == 0
+
+    def test_lost_frees_the_capital_and_says_why(self, unknown, portfolio):
+        miss(unknown, COMPLETE_MISSES)
+        mark_lost([unknown.pk], at=now())
+        portfolio.refresh_from_db()
+        assert (portfolio.free, portfolio.reserved) == (1_000_000, 0)
+        events = list(order_events(unknown.pk))[-2:]
+        assert [e.event_type for e in events] == ["ORDER_LOST", "CAPITAL_FAILED"]
+        assert (events[0].data["complete_polls"], events[0].data["targeted_looks"]) == (5, 1)
+        assert mark_lost([unknown.pk], at=now()) == 0
+
+    @pytest.mark.parametrize(
+        ("status", "state", "held"), [("OPEN", "OPEN", True), ("PENDING", "ACKED", True), ("CANCELLED", "CANCELED", False)]
+    )
+    def test_lost_and_found_reserves_again_if_it_works(self, unknown, status, state, held):
+        miss(unknown, COMPLETE_MISSES)
+        mark_lost([unknown.pk], at=now())
+        order = see(unknown, BrokerStatus[status])
+        assert order.state == state
+        assert bool(open_reservations([order.pk])[order.pk]) is held
+        reserves = list(CapitalEntry.objects.filter(kind="RESERVE").order_by("seq").values_list("status", flat=True))
+        assert reserves == (["FAILED", "PENDING"] if held else ["FAILED"])
+
+    def test_found_again_after_the_capital_was_spent_goes_into_overdraft(self, portfolio):
+        order = send(place(quantity=D(900)), Unconfirmed("timed out"))
+        miss(order, COMPLETE_MISSES)
+        mark_lost([order.pk], at=now())
+        assert place(quantity=D(900)).state == "CREATED"
+        assert see(order, BrokerStatus.OPEN).state == "OPEN"
+        portfolio.refresh_from_db()
+        assert portfolio.free < 0
+        assert portfolio.reserved > 1_800_000
+
+    def test_at_most_ten_looks_at_a_time_longest_waiting_first(self, account):
+        orders = [send(place(quantity=D(1)), Unconfirmed("?"), at=now() + timedelta(seconds=n)) for n in range(10)]
+        Order.objects.filter(state="UNKNOWN").update(complete_misses=COMPLETE_MISSES)
+        assert [pk for pk, _ in to_look_for(orders[0].broker_account_id)] == [order.pk for order in orders]
+
+    def test_an_unknown_order_of_yesterday_is_still_looked_for(self, unknown, time_machine):
+        time_machine.move_to(now() + timedelta(days=1))
+        miss(unknown, COMPLETE_MISSES)
+        assert fresh(unknown).state == "UNKNOWN"
+        assert to_look_for(unknown.broker_account_id) == [(unknown.pk, unknown.tag)]
+
+
+class TestDaysThatAreOver:
+    """Kite's book is emptied overnight: a working order that it no longer shows has expired."""
+
+    EVENING = datetime(2026, 11, 20, 10, tzinfo=UTC)
+
+    @pytest.fixture
+    def order(self, time_machine):
+        time_machine.move_to(self.EVENING, tick=False)
+        return see(send(place()), BrokerStatus.OPEN)
+
+    def test_it_expires_the_next_day(self, order, portfolio):
+        tomorrow = self.EVENING + timedelta(hours=20)
+        miss(order, COMPLETE_MISSES - 1, at=tomorrow)
+        assert fresh(order).state == "OPEN"
+        miss(order, at=tomorrow)
+        order = fresh(order)
+        assert (order.state, order.ended_at) == ("EXPIRED", tomorrow)
+        portfolio.refresh_from_db()
+        assert (portfolio.free, portfolio.reserved) == (1_000_000, 0)
+
+    def test_not_on_its_own_day_in_india(self, order):
+        miss(order, 10, at=datetime(2026, 11, 20, 18, 29, tzinfo=UTC))
+        assert fresh(order).state == "OPEN"
+        miss(order, COMPLETE_MISSES, at=datetime(2026, 11, 20, 18, 30, tzinfo=UTC))
+        assert fresh(order).state == "EXPIRED"
+
+    def test_not_while_the_book_still_shows_it(self, order):
+        miss(order, 10, shown={order.broker_order_id}, at=self.EVENING + timedelta(days=1))
+        assert fresh(order).state == "OPEN"
+
+    def test_what_was_being_changed_is_settled_with_it(self, order):
+        request_cancel(order.pk, actor=TRADER, at=now(), user=None)
+        (dispatch,) = claim_amendments(order.broker_account_id, limit=1, at=now())
+        answer_amendment(dispatch, Accepted("x"), at=now())
+        tomorrow = self.EVENING + timedelta(days=1)
+        miss(order, COMPLETE_MISSES, at=tomorrow)
+        assert fresh(order).state == "EXPIRED"
+        assert not Amendment.objects.filter(state__in=Amendment.OPEN_STATES).exists()
+        assert overdue_amendments(order.broker_account_id, at=tomorrow) == []
+
+
+class TestAmendmentsOverdue:
+    def test_only_after_the_broker_had_its_time(self):
+        order = see(send(place()), BrokerStatus.OPEN)
+        request_cancel(order.pk, actor=TRADER, at=now(), user=None)
+        at = now()
+        (dispatch,) = claim_amendments(order.broker_account_id, limit=1, at=at)
+        answer_amendment(dispatch, Unconfirmed("?"), at=at)
+        assert overdue_amendments(order.broker_account_id, at=at + timedelta(seconds=5)) == []
+        assert overdue_amendments(order.broker_account_id, at=at + timedelta(seconds=6)) == [order.broker_order_id]

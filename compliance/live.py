@@ -1,10 +1,10 @@
-"""What the live page shows of controls: alerts that nobody has closed, and switches that are not ACTIVE."""
+"""What the live page shows of controls: open alerts, switches that are not ACTIVE, whether there are accounts."""
 
 from collections.abc import Sequence
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
-from compliance.models import Alert, KillSwitch
+from compliance.models import Account, Alert, KillSwitch, Membership
 from compliance.selectors import COMPLIANCE, OPERATOR, accounts_visible_to, is_in
 
 User = AbstractBaseUser | AnonymousUser
@@ -30,3 +30,13 @@ def thrown_switches() -> Sequence[KillSwitch]:
         thrown.select_related("account", "algo", "changed_by"),
         key=lambda s: (s.scope != "HOUSE", -s.changed_at.timestamp()),
     )
+
+
+def has_accounts() -> bool:
+    """Whether there is any trading account: the house is none."""
+    return Account.objects.exclude(kind=Account.Kind.HOUSE).exists()
+
+
+def has_members() -> bool:
+    """Whether anybody may act on any account by membership."""
+    return Membership.objects.exists()

@@ -28,6 +28,12 @@ def is_in(user: Any, *groups: str) -> bool:
     return not user._group_names.isdisjoint(groups)
 
 
+def require_operator(user: User | None, what: str) -> None:
+    """Raise Forbidden unless the user is an operator; `None` is the house itself, which may."""
+    if user is not None and not is_in(user, OPERATOR):
+        raise Forbidden(f"Only operators may {what}.")
+
+
 def accounts_visible_to(user: Any) -> "QuerySet[Account]":
     """The accounts that a user is a member of; all of them for operators and compliance officers."""
     if is_in(user, OPERATOR, COMPLIANCE):
@@ -68,6 +74,15 @@ def lock_tradable_accounts(codes: Iterable[str], user: User | None) -> dict[str,
                 raise Forbidden(f"You may look at account {code} but not trade it.", code="view_only")
             raise NotFound(f"There is no account {code}.")
     return accounts
+
+
+def lock_trading_account(account_id: int) -> Account:
+    """Lock one account, which is not the house. Raises NotFound."""
+    rows = Account.objects.select_for_update(no_key=True).exclude(kind=Account.Kind.HOUSE)
+    account = rows.filter(pk=account_id).first()
+    if account is None:
+        raise NotFound("There is no such trading account.")
+    return account
 
 
 _TRADABLE = """WHERE t.code = ANY(%(codes)s) AND (%(user)s::bigint IS NULL OR EXISTS (

@@ -1,4 +1,4 @@
-"""The live page: what an operator must see at a glance. Nine queries, whatever there is to show."""
+"""The live page: what an operator must see at a glance. Some dozen queries, whatever there is to show."""
 
 import json
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from ledger.admin.capital import bucket_shares
 from ledger.live import busiest_portfolios, capital_in_all
 from oms.lib.admin.filters import start_of
 from oms.lib.clock import IST, ist_date, now
+from oms.opening import checklist
 from orders.admin.tones import STATE_TONES
 from orders.live import broker_accounts, orders_per_minute, states_since, stuck_amendments, stuck_orders
 from orders.states import WORKING, State
@@ -29,7 +30,10 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     stuck = stuck_orders(request.user, at, limit=ROWS)
     amending = stuck_amendments(request.user, at, limit=ROWS)
     alerts = open_alerts(request.user, limit=ROWS)
-    capital = capital_in_all(request.user)
+    buckets = capital_in_all(request.user)
+    capital = buckets.free + buckets.reserved + buckets.allocated
+    brokers = broker_accounts()
+    portfolios = busiest_portfolios(request.user, limit=ROWS)
     context |= {
         "at": at,
         "title": "Live",
@@ -41,11 +45,12 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "amending": amending,
         "alerts": alerts,
         "switches": thrown_switches(),
-        "brokers": broker_accounts(),
+        "opening": checklist(request.user, brokers=brokers, portfolios=portfolios, capital=capital),
+        "brokers": brokers,
         "may_login": request.user.has_perm("orders.change_brokeraccount"),
-        "buckets": bucket_shares(capital.free, capital.reserved, capital.allocated),
-        "capital": capital.free + capital.reserved + capital.allocated,
-        "portfolios": busiest_portfolios(request.user, limit=ROWS),
+        "buckets": bucket_shares(buckets.free, buckets.reserved, buckets.allocated),
+        "capital": capital,
+        "portfolios": portfolios,
     }
     return context
 

@@ -4,43 +4,54 @@ Made through the same services as everything else, so the books balance and the 
 it again changes nothing. Never together with real money (oms/checks.py).
 """
 
-from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
-from django.db import transaction
 
 from compliance.models import Account, Membership
+from compliance.services.accounts import open_account
 from compliance.services.controls import set_limits
+from compliance.services.memberships import grant_membership
 from ledger.models import CapitalAccount
 from ledger.services.capital import deposit
+from ledger.services.portfolios import open_portfolio
 from oms.groups import ensure_groups
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
 from orders.models import BrokerAccount, Routing
+from orders.services.broker_accounts import add_broker_account
+from orders.services.routes import change_routing
 
 #: name → staff groups; the password is the name and `-demo`.
 PEOPLE = {"trader": (), "operator": ("operator",), "officer": ("compliance",), "outsider": ()}
-#: (account, its name, kind, portfolio, rupees, who trades it)
+#: (account, its name, kind, PAN, portfolio, rupees, who trades it)
 ACCOUNTS = (
-    ("DEMO", "Demo Capital", Account.Kind.PROP, "DEMO-1", Decimal(5_000_000), "trader"),
-    ("OTHER", "Somebody Else", Account.Kind.CLIENT, "OTHER-1", Decimal(1_000_000), "outsider"),
+    ("DEMO", "Demo Capital", Account.Kind.PROP, "", "DEMO-1", Decimal(5_000_000), "trader"),
+    ("OTHER", "Somebody Else", Account.Kind.CLIENT, "AAAPZ9999Z", "OTHER-1", Decimal(1_000_000), "outsider"),
 )
-CLIENT, KEY, SECRET = "PX0001", "paper", "paper-secret"
+WHY = "Part of the demo"
+BROKER, CLIENT, KEY, SECRET = "Paper exchange", "PX0001", "paper", "paper-secret"
 
 
 def load() -> None:
     """Make the demo's rows where they are missing."""
-    at = now()
+    by: dict[str, Any] = {"reason": WHY, "user": None, "actor": SYSTEM, "at": now()}
     ensure_groups()
     people = {name: _person(name, groups) for name, groups in PEOPLE.items()}
-    for code, name, kind, portfolio_code, rupees, trader in ACCOUNTS:
-        portfolio = _account(code, name, kind, portfolio_code, people[trader])
-        reason = "The demo's first capital"
-        deposit(portfolio, rupees, key=f"demo:{code}", reason=reason, user=None, actor=SYSTEM, at=at)
-    _route()
-    _limit(at)
+    for code, name, kind, pan, portfolio_code, rupees, trader in ACCOUNTS:
+        account = Account.objects.filter(code=code).first() or open_account(
+            code=code, name=name, kind=kind, pan=pan, ucc=f"UCC-{code}", products=["CNC", "MIS", "NRML"], **by
+        )
+        if not account.memberships.filter(user=people[trader]).exists():
+            grant_membership(account.pk, member=people[trader], role=Membership.Role.TRADER, **by)
+        portfolio = CapitalAccount.objects.filter(code=portfolio_code).first() or open_portfolio(
+            account.pk, code=portfolio_code, name=f"{name}, first portfolio", **by
+        )
+        deposit(portfolio, rupees, key=f"demo:{code}", **by | {"reason": "The demo's first capital"})
+        _route(account, by)
+    _limit(by)
 
 
 def _person(name: str, groups: tuple[str, ...]) -> User:
@@ -51,38 +62,23 @@ def _person(name: str, groups: tuple[str, ...]) -> User:
     return user
 
 
-@transaction.atomic
-def _account(code: str, name: str, kind: str, portfolio_code: str, trader: User) -> CapitalAccount:
-    account, _ = Account.objects.get_or_create(
-        code=code, defaults={"name": name, "kind": kind, "ucc": f"UCC-{code}", "products": ["CNC", "MIS", "NRML"]}
-    )
-    Membership.objects.get_or_create(account=account, user=trader, defaults={"role": Membership.Role.TRADER})
-    portfolio, _ = CapitalAccount.objects.get_or_create(
-        code=portfolio_code, defaults={"account": account, "name": f"{name}, first portfolio"}
-    )
-    return portfolio
-
-
-def _route() -> None:
-    """Both accounts trade through one login at the paper exchange, whose market never closes."""
-    demo = Account.objects.get(code="DEMO")
-    broker_account, _ = BrokerAccount.objects.get_or_create(
-        name="Paper exchange",
-        defaults={
-            "kind": BrokerAccount.Kind.PAPER, "trading_hours": BrokerAccount.Hours.ALWAYS, "client_id": CLIENT,
-            "api_key": KEY, "api_secret": SECRET, "default_account": demo, "root_url": settings.PAPER_EXCHANGE_URL,
-        },
-    )  # fmt: skip
+def _route(account: Account, by: dict[str, Any]) -> None:
+    """Every account trades through one login at the paper exchange, whose market never closes."""
+    broker_account = BrokerAccount.objects.filter(name=BROKER).first()
+    if broker_account is None:
+        fields = {
+            "name": BROKER, "kind": BrokerAccount.Kind.PAPER, "trading_hours": BrokerAccount.Hours.ALWAYS,
+            "client_id": CLIENT, "api_key": KEY, "api_secret": SECRET, "root_url": settings.PAPER_EXCHANGE_URL,
+        }  # fmt: skip
+        broker_account = add_broker_account(account.pk, fields=fields, **by)
     if broker_account.root_url != settings.PAPER_EXCHANGE_URL:  # `up` was given another --exchange-port
         BrokerAccount.objects.filter(pk=broker_account.pk).update(root_url=settings.PAPER_EXCHANGE_URL)
-    for account in Account.objects.filter(code__in=[code for code, *_ in ACCOUNTS]):
-        Routing.objects.get_or_create(account=account, defaults={"broker_account": broker_account})
+    if not Routing.objects.filter(account=account).exists():
+        change_routing(account.pk, broker_account_id=broker_account.pk, **by)
 
 
-def _limit(at: datetime) -> None:
+def _limit(by: dict[str, Any]) -> None:
     demo = Account.objects.get(code="DEMO")
     if not demo.limits.exists():
-        set_limits(
-            "ACCOUNT", account=demo, user=None, actor=SYSTEM, at=at, reason="The demo's limits",
-            values={"max_order_value": Decimal(2_500_000), "max_open_value": Decimal(10_000_000)},
-        )  # fmt: skip
+        values = {"max_order_value": Decimal(2_500_000), "max_open_value": Decimal(10_000_000)}
+        set_limits("ACCOUNT", account=demo, values=values, **by | {"reason": "The demo's limits"})

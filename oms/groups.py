@@ -1,7 +1,7 @@
 """The staff groups and what each may do, kept in step with the code after every migration.
 
-Operators run the trading day; compliance officers look at everything, set controls and close alerts, and
-do not trade.
+Operators run the trading day and set up who trades what, and how; compliance officers look at everything,
+set controls and close alerts, and do not trade.
 A superuser may give a group more by hand: what stands here is added, nothing is taken away.
 """
 
@@ -18,7 +18,16 @@ HIDDEN = frozenset({"view_idempotencykey"})
 MAY: dict[str, tuple[str, ...]] = {
     OPERATOR: (
         "orders.change_order",
+        "orders.add_brokeraccount",
         "orders.change_brokeraccount",
+        "orders.change_routing",
+        "ledger.add_capitalaccount",
+        "ledger.add_capitalentry",
+        "compliance.add_account",
+        "compliance.change_account",
+        "compliance.change_membership",
+        "compliance.add_algoregistration",
+        "compliance.change_algoregistration",
         "compliance.change_killswitch",
         "compliance.add_risklimit",
         "compliance.change_alert",

@@ -6,12 +6,13 @@ one whose fate is unknown, or an amendment that the broker has not settled.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import TruncMinute
 
-from orders.models import Amendment, BrokerAccount, Order
+from orders.models import Amendment, BrokerAccount, Order, Routing
 from orders.selectors import orders_visible_to
 from orders.states import State
 
@@ -54,6 +55,7 @@ def stuck_amendments(user: User, at: datetime, *, limit: int) -> Sequence[Amendm
     return list(mine.select_related("order", "order__account").order_by("created_at")[:limit])
 
 
-def broker_accounts() -> Sequence[BrokerAccount]:
-    """Every broker account with the state of its session."""
-    return list(BrokerAccount.objects.order_by("name"))
+def broker_accounts() -> Sequence[Any]:
+    """Every broker account with the state of its session, and whether anything `is_routed` to it."""
+    routed = Exists(Routing.objects.filter(broker_account=OuterRef("pk")))
+    return list(BrokerAccount.objects.annotate(is_routed=routed).order_by("name"))

@@ -4,26 +4,31 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
+from compliance.admin.account_forms import (
+    NO_ACCESS,
+    AccountChangeForm,
+    AlgoChangeForm,
+    MemberForm,
+    NewAccountForm,
+    NewAlgoForm,
+)
 from compliance.admin.kill_switches import AccountModeForm, AlgoModeForm, may_set_mode, set_mode
 from compliance.admin.limits import AccountLimitsForm, AlgoLimitsForm, may_set_limits, set_new_limits
-from compliance.admin.scoped import AccountScoped
+from compliance.admin.scoped import AccountScoped, acting
 from compliance.models import Account, AlgoRegistration, Membership
-from oms.lib.admin.actions import ReasonForm, service_action
+from compliance.services.accounts import change_account, masked, open_account
+from compliance.services.algos import change_algo, register_algo
+from compliance.services.memberships import grant_membership, revoke_membership
+from oms.lib.admin.actions import ReasonForm, go_to, service_action
 from oms.lib.admin.formats import EMPTY, chip, chips, shown
 from oms.lib.admin.records import RecordAdmin
 
-SHOWN_PAN_DIGITS = 4
 KIND_TONES = {"CLIENT": "blue", "PROP": "violet", "HOUSE": "grey"}
 ALGO_TONES = {"ACTIVE": "green", "SUSPENDED": "red"}
-
-
-def masked(pan: str) -> str:
-    """A PAN with its first six characters hidden; the whole one is for exports by those allowed."""
-    return f"{'•' * (len(pan) - SHOWN_PAN_DIGITS)}{pan[-SHOWN_PAN_DIGITS:]}" if pan else ""
 
 
 @admin.register(Account)
@@ -48,7 +53,8 @@ class AccountAdmin(AccountScoped, RecordAdmin):
         ("Proof", ("event_seq", "event_hash")),
     )
 
-    actions_detail = ("set_mode", "set_limits")
+    actions_list = ("open_account",)
+    actions_detail = ("set_member", "change_account", "set_mode", "set_limits")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
         people = Membership.objects.select_related("user").order_by("role", "user__username")
@@ -69,6 +75,35 @@ class AccountAdmin(AccountScoped, RecordAdmin):
             for m in account.memberships.all()
         ]
         return format_html("<ul>{}</ul>", format_html_join("", "<li>{} {}</li>", rows)) if rows else EMPTY
+
+    @service_action("Open an account", permission="compliance.add_account", form=NewAccountForm, icon="add")
+    def open_account(self, request: HttpRequest, form: ReasonForm) -> HttpResponse:
+        account = open_account(**form.values(), **acting(request))
+        return go_to(request, account, f"Account {account} is open. Next: a portfolio, and a route to a broker.")
+
+    @service_action(
+        "Change the account",
+        permission="compliance.change_account",
+        form=AccountChangeForm,
+        button="Change",
+        icon="edit",
+    )
+    def change_account(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        changes = form.values()
+        reason, pan = changes.pop("reason"), changes.pop("pan")
+        changes |= {"pan": pan.upper()} if pan else {}
+        return f"{change_account(int(object_id), changes=changes, reason=reason, **acting(request))}: changed."
+
+    @service_action(
+        "Set who may act", permission="compliance.change_membership", form=MemberForm, button="Set", icon="group_add"
+    )
+    def set_member(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        member, role, reason = (form.cleaned_data[name] for name in ("member", "role", "reason"))
+        if role == NO_ACCESS:
+            revoke_membership(int(object_id), member=member, reason=reason, **acting(request))
+            return f"{member} has no access any more."
+        grant_membership(int(object_id), member=member, role=role, reason=reason, **acting(request))
+        return f"{member} is {role} now."
 
     def has_mode_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         return may_set_mode(request)
@@ -96,7 +131,26 @@ class AlgoRegistrationAdmin(AccountScoped, RecordAdmin):
     search_help_text = "Algo id, name or vendor"
     ordering = ("algo_id",)
     sections = (("Algorithm", ("account", "algo_id", "name", "version", "category", "vendor", "status")),)
-    actions_detail = ("set_mode", "set_limits")
+    actions_list = ("register_algo",)
+    actions_detail = ("change_algo", "set_mode", "set_limits")
+
+    @service_action("Register an algorithm", permission="compliance.add_algoregistration", form=NewAlgoForm, icon="add")
+    def register_algo(self, request: HttpRequest, form: ReasonForm) -> HttpResponse:
+        values = form.values()
+        algo = register_algo(values.pop("account").pk, **values, **acting(request))
+        return go_to(request, algo, f"{algo} is registered and may send orders.")
+
+    @service_action(
+        "Change the registration",
+        permission="compliance.change_algoregistration",
+        form=AlgoChangeForm,
+        button="Change",
+        icon="edit",
+    )
+    def change_algo(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        changes = form.values()
+        reason = changes.pop("reason")
+        return f"{change_algo(int(object_id), changes=changes, reason=reason, **acting(request))}: changed."
 
     def has_mode_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         return may_set_mode(request)

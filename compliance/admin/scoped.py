@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from compliance.selectors import COMPLIANCE, OPERATOR, accounts_visible_to, is_in
 from oms.lib.actors import Actor, ActorType
 from oms.lib.admin.actions import actor_of
+from oms.lib.clock import now
 
 
 def staff_actor(request: HttpRequest) -> Actor:
@@ -21,6 +22,11 @@ def person(request: HttpRequest) -> AbstractBaseUser:
     """Who is at the screen; the admin lets nobody else in."""
     assert isinstance(request.user, AbstractBaseUser)
     return request.user
+
+
+def acting(request: HttpRequest) -> dict[str, Any]:
+    """Who acts and when, as every service wants it: `user`, `actor`, `at`."""
+    return {"user": person(request), "actor": staff_actor(request), "at": now()}
 
 
 def only_visible(

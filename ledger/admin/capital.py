@@ -3,20 +3,28 @@
 from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from compliance.admin.alerts import order_link
-from compliance.admin.scoped import AccountScoped
+from compliance.admin.choosing import AccountForm
+from compliance.admin.scoped import AccountScoped, acting
 from ledger.models import CapitalAccount, CapitalEntry
+from ledger.services.capital import deposit
+from ledger.services.portfolios import open_portfolio
+from oms.lib.admin.actions import ReasonForm, go_to, service_action
+from oms.lib.admin.columns import column_field
 from oms.lib.admin.filters import IndianDays
 from oms.lib.admin.formats import chips, moment, money, rupees
 from oms.lib.admin.records import LogAdmin, RecordAdmin, find_uuid
+from oms.lib.ids import new_id
 
 KIND_TONES = {
     "DEPOSIT": "green", "WITHDRAW": "amber", "RESERVE": "violet", "ALLOCATE": "blue", "RELEASE": "grey",
@@ -37,6 +45,26 @@ def bucket_shares(free: Decimal, reserved: Decimal, allocated: Decimal) -> list[
     ]
 
 
+class NewPortfolioForm(AccountForm):
+    field_order = ("_form_submitted", "account", "code", "name", "reason")
+    code = column_field(CapitalAccount, "code")
+    name = column_field(CapitalAccount, "name")
+
+
+class DepositForm(ReasonForm):
+    """Rupees, and a key made when the dialog opened, so that a second click posts nothing."""
+
+    field_order = ("_form_submitted", "key", "amount", "reason")
+    key = forms.UUIDField(widget=forms.HiddenInput, initial=new_id)
+    amount = forms.DecimalField(
+        label="Amount (₹)",
+        max_digits=20,
+        decimal_places=2,
+        min_value=Decimal("0.01"),
+        widget=UnfoldAdminDecimalFieldWidget,
+    )
+
+
 @admin.register(CapitalAccount)
 class CapitalAccountAdmin(AccountScoped, RecordAdmin):
     list_display = ("code", "name", "account", money("free"), money("reserved"), money("allocated"), "bar")
@@ -46,6 +74,21 @@ class CapitalAccountAdmin(AccountScoped, RecordAdmin):
     ordering = ("code",)
     change_form_template = "admin/ledger/capitalaccount.html"
     sections = (("Portfolio", ("code", "name", "account", "entry_seq", "created_at")),)
+    actions_list = ("open_portfolio",)
+    actions_detail = ("deposit",)
+
+    @service_action("Open a portfolio", permission="ledger.add_capitalaccount", form=NewPortfolioForm, icon="add")
+    def open_portfolio(self, request: HttpRequest, form: ReasonForm) -> HttpResponse:
+        values = form.values()
+        portfolio = open_portfolio(values.pop("account").pk, **values, **acting(request))
+        return go_to(request, portfolio, f"Portfolio {portfolio} is open, with nothing in it yet.")
+
+    @service_action("Deposit", permission="ledger.add_capitalentry", form=DepositForm, icon="payments")
+    def deposit(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        portfolio = CapitalAccount.objects.select_related("account").get(pk=object_id)
+        values = form.values()
+        entry = deposit(portfolio, values["amount"], key=str(values["key"]), reason=values["reason"], **acting(request))
+        return f"{rupees(entry.amount)} are in {portfolio}: {rupees(entry.free_after)} free."
 
     @display(description="buckets")
     def bar(self, portfolio: CapitalAccount) -> Any:

@@ -2,42 +2,27 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from compliance.admin.scoped import person, staff_actor
-from oms.lib.admin.actions import ReasonForm, go, service_action
+from compliance.admin.choosing import AccountForm
+from compliance.admin.scoped import acting, person, staff_actor
+from oms.lib.admin.actions import ReasonForm, go, go_to, service_action
 from oms.lib.admin.formats import EMPTY, chip, chips, moment
 from oms.lib.admin.records import RecordAdmin
 from oms.lib.clock import now
 from orders import broker_login
+from orders.admin.broker_forms import CredentialsForm, NewBrokerAccountForm
 from orders.admin.tones import SESSION_TONES
 from orders.brokers.base import BrokerError
 from orders.brokers.limits import waiting
 from orders.models import BrokerAccount, Routing
-from orders.services.broker_accounts import CHANGEABLE, change_credentials
+from orders.services.broker_accounts import CHANGEABLE, add_broker_account, change_credentials
+from orders.services.routes import change_routing
 
 KIND_TONES = {"KITE": "amber", "PAPER": "teal"}
-
-
-class CredentialsForm(ReasonForm):
-    """New values; what stays empty stays as it is. Nothing stored is ever sent to the browser."""
-
-    field_order = ("_form_submitted", *CHANGEABLE, "reason")
-    api_key = forms.CharField(label="API key", max_length=64, required=False, widget=UnfoldAdminTextInputWidget)
-    api_secret = forms.CharField(
-        label="API secret",
-        max_length=128,
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-    )
-    egress_address = forms.GenericIPAddressField(
-        label="Egress address", required=False, widget=UnfoldAdminTextInputWidget
-    )
 
 
 @admin.register(BrokerAccount)
@@ -65,7 +50,8 @@ class BrokerAccountAdmin(RecordAdmin):
             ),
         ),
     )  # fmt: skip
-    actions_detail = ("login", "logout", "change_credentials")
+    actions_list = ("add_broker_account",)
+    actions_detail = ("login", "logout", "route_account", "change_credentials")
     actions_row = ("login", "logout")
 
     @display(description="session")
@@ -96,6 +82,32 @@ class BrokerAccountAdmin(RecordAdmin):
             .values_list("account__code", flat=True)
         )
         return ", ".join(codes) or EMPTY
+
+    @service_action(
+        "Add a broker account",
+        permission="orders.add_brokeraccount",
+        form=NewBrokerAccountForm,
+        button="Add",
+        icon="add",
+    )
+    def add_broker_account(self, request: HttpRequest, form: ReasonForm) -> HttpResponse:
+        fields = form.values()
+        owner, reason = fields.pop("account"), fields.pop("reason")
+        added = add_broker_account(owner.pk, fields=fields, reason=reason, **acting(request))
+        return go_to(request, added, f"{added} is there. Next: route accounts to it, and log in.")
+
+    @service_action(
+        "Route an account",
+        permission="orders.change_routing",
+        form=AccountForm,
+        text="New orders of the account go through this broker account. What it holds stays where it is.",
+        button="Route",
+        icon="route",
+    )
+    def route_account(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
+        account, reason = form.cleaned_data["account"], form.cleaned_data["reason"]
+        route = change_routing(account.pk, broker_account_id=int(object_id), reason=reason, **acting(request))
+        return f"Orders of {account} go through {route.broker_account} now."
 
     def has_session_permission(self, request: HttpRequest, _object_id: Any = None) -> bool:
         return bool(request.user.has_perm("orders.change_brokeraccount"))

@@ -1,4 +1,7 @@
-"""Changing how a broker account is reached: key, secret, egress address. What was a secret is never recorded."""
+"""Adding broker accounts, and changing how one is reached: key, secret, egress address.
+
+What was a secret is never recorded. Which accounts go through a broker account: `routes`.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,14 +12,61 @@ from django.db import transaction
 
 from compliance import audit
 from compliance.audit import EventDraft, EventType
-from compliance.selectors import OPERATOR, is_in
+from compliance.selectors import OPERATOR, User, is_in, lock_trading_account, require_operator
 from oms.lib.actors import Actor
 from oms.lib.errors import Forbidden, Invalid, NotFound
+from oms.lib.validation import Faults, insert_once
 from orders.models import BrokerAccount
 
 CHANGEABLE = ("api_key", "api_secret", "egress_address")
 SECRETS = frozenset({"api_secret"})
-State = BrokerAccount.SessionState
+RATES = (
+    "orders_per_second", "orders_per_minute", "orders_per_day", "modifications_per_order", "other_calls_per_second",
+)  # fmt: skip
+ADDED = (
+    "name", "kind", "trading_hours", "root_url", "route_prefix", "login_page_url", "client_id", *CHANGEABLE, *RATES,
+)  # fmt: skip
+State, Kind = BrokerAccount.SessionState, BrokerAccount.Kind
+
+
+@transaction.atomic(durable=True)
+def add_broker_account(
+    default_account_id: int, *, fields: Mapping[str, Any], user: User | None, actor: Actor, at: datetime, reason: str
+) -> BrokerAccount:
+    """Add a login at a broker from the given fields of ADDED; orders found there belong to the default account.
+
+    Its session begins closed. Raises Forbidden for anybody but operators, NotFound, Invalid with a pointer per
+    wrong field, Conflict for a taken name.
+    """
+    require_operator(user, "add a broker account")
+    owner = lock_trading_account(default_account_id)
+    account = BrokerAccount(default_account=owner, **{name: fields[name] for name in ADDED if name in fields})
+    account.root_url = account.root_url.rstrip("/")
+    faults = Faults()
+    why = faults.reason(reason)
+    faults.columns(account, *ADDED)
+    _check(account, faults)
+    faults.refuse("The broker account is not valid.")
+    insert_once(account, "/name", f"There is a broker account {account.name} already.")
+    said = {name: getattr(account, name) for name in ADDED if name not in SECRETS}
+    data = said | {"broker_account": account.name, "default_account": owner.code, "reason": why}
+    audit.record([EventDraft(owner, EventType.BROKER_ACCOUNT_ADDED, data)], actor=actor, at=at)
+    owner.save(update_fields=["event_seq", "event_hash"])
+    return account
+
+
+def _check(account: BrokerAccount, faults: Faults) -> None:
+    """What the columns do not know: real money goes encrypted and in market hours, and one login is polled once."""
+    real = account.kind == Kind.KITE
+    plain = real and not account.root_url.startswith("https://")
+    faults.unless(not plain, "/root_url", "not_encrypted", "Zerodha Kite is reached by https only.")
+    always = real and account.trading_hours == BrokerAccount.Hours.ALWAYS
+    faults.unless(not always, "/trading_hours", "paper_only", "Only the paper exchange is always open.")
+    for name in RATES:
+        faults.unless(getattr(account, name) != 0, f"/{name}", "zero", "At least 1: with 0 nothing would be sent.")
+    same = BrokerAccount.objects.filter(root_url=account.root_url, client_id=account.client_id).first()
+    message = f"{same} is this login already: two would poll and adopt the same orders."
+    faults.unless(same is None, "/client_id", "taken", message)
 
 
 @transaction.atomic(durable=True)

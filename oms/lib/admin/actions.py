@@ -11,8 +11,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.decorators import action
 from unfold.enums import ActionVariant
@@ -43,6 +45,10 @@ class ReasonForm(BaseDialogForm):
     def get_before_template_context(self, _request: HttpRequest, _object_id: Any = None) -> dict[str, Any]:
         return {"errors": self.non_field_errors()}
 
+    def values(self) -> dict[str, Any]:
+        """What was typed, the reason with it, by field."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "_form_submitted"}
+
 
 def actor_of(request: HttpRequest, type_: ActorType) -> Actor:
     """The person at the admin, as the audit trail names it. The session is named by a digest, never its key."""
@@ -64,6 +70,12 @@ def go(request: HttpRequest, url: str = "") -> HttpResponse:
     if request.headers.get("HX-Request"):
         return HttpResponse(headers={"HX-Redirect": url or "/admin/"})
     return HttpResponseRedirect(url or "/admin/")
+
+
+def go_to(request: HttpRequest, row: Model, message: str) -> HttpResponse:
+    """Close the dialog by going to the page of a row that the service made."""
+    messages.success(request, message)
+    return go(request, reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk]))
 
 
 def service_action(

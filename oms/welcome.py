@@ -1,6 +1,8 @@
 """The block that `manage.py up` prints once everything answers: where, as whom, and a first order."""
 
 import json
+import shlex
+import sys
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
@@ -50,7 +52,7 @@ class FirstOrder:
 
 
 def text(home: Home, addresses: Addresses, first: FirstOrder | None) -> str:
-    """Some ten lines, twenty with the demo's logins and first order."""
+    """Where everything is; in the demo its logins and a first order, else how to make the first person."""
     web = addresses.web
     lines = [
         "The OMS is up. Ctrl-C stops it.",
@@ -72,5 +74,12 @@ def text(home: Home, addresses: Addresses, first: FirstOrder | None) -> str:
             f"    curl -s {web}/api/v1/orders -H 'Content-Type: application/json' \\",
             '      -H "Authorization: Bearer $TOKEN" \\',
             f"      -d '{first.body()}'",
+        ]
+    else:
+        lines += [
+            "",
+            "  The first person (a superuser), where OMS_SECRET_KEY and OMS_FERNET_KEYS are set as here",
+            f"    OMS_HOME={shlex.quote(str(home.root))} {shlex.quote(sys.executable)} manage.py createsuperuser",
+            "  who then logs in at the admin, enrols a second factor, and follows the checklist there.",
         ]
     return "\n".join(lines)

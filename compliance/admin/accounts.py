@@ -23,7 +23,7 @@ from compliance.models import Account, AlgoRegistration, Membership
 from compliance.services.accounts import change_account, masked, open_account
 from compliance.services.algos import change_algo, register_algo
 from compliance.services.memberships import grant_membership, revoke_membership
-from oms.lib.admin.actions import ReasonForm, go_to, service_action
+from oms.lib.admin.actions import ReasonForm, go_to, holders_of, service_action
 from oms.lib.admin.formats import EMPTY, chip, chips, shown
 from oms.lib.admin.records import RecordAdmin
 
@@ -76,14 +76,18 @@ class AccountAdmin(AccountScoped, RecordAdmin):
         ]
         return format_html("<ul>{}</ul>", format_html_join("", "<li>{} {}</li>", rows)) if rows else EMPTY
 
-    @service_action("Open an account", permission="compliance.add_account", form=NewAccountForm, icon="add")
+    has_open_permission = holders_of("compliance.add_account")
+    has_manage_permission = holders_of("compliance.change_account")
+    has_member_permission = holders_of("compliance.change_membership")
+
+    @service_action("Open an account", permission="open", form=NewAccountForm, icon="add")
     def open_account(self, request: HttpRequest, form: ReasonForm) -> HttpResponse:
         account = open_account(**form.values(), **acting(request))
         return go_to(request, account, f"Account {account} is open. Next: a portfolio, and a route to a broker.")
 
     @service_action(
         "Change the account",
-        permission="compliance.change_account",
+        permission="manage",
         form=AccountChangeForm,
         button="Change",
         icon="edit",
@@ -94,9 +98,7 @@ class AccountAdmin(AccountScoped, RecordAdmin):
         changes |= {"pan": pan.upper()} if pan else {}
         return f"{change_account(int(object_id), changes=changes, reason=reason, **acting(request))}: changed."
 
-    @service_action(
-        "Set who may act", permission="compliance.change_membership", form=MemberForm, button="Set", icon="group_add"
-    )
+    @service_action("Set who may act", permission="member", form=MemberForm, button="Set", icon="group_add")
     def set_member(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
         member, role, reason = (form.cleaned_data[name] for name in ("member", "role", "reason"))
         if role == NO_ACCESS:
@@ -134,7 +136,10 @@ class AlgoRegistrationAdmin(AccountScoped, RecordAdmin):
     actions_list = ("register_algo",)
     actions_detail = ("change_algo", "set_mode", "set_limits")
 
-    @service_action("Register an algorithm", permission="compliance.add_algoregistration", form=NewAlgoForm, icon="add")
+    has_register_permission = holders_of("compliance.add_algoregistration")
+    has_manage_permission = holders_of("compliance.change_algoregistration")
+
+    @service_action("Register an algorithm", permission="register", form=NewAlgoForm, icon="add")
     def register_algo(self, request: HttpRequest, form: ReasonForm) -> HttpResponse:
         values = form.values()
         algo = register_algo(values.pop("account").pk, **values, **acting(request))
@@ -142,7 +147,7 @@ class AlgoRegistrationAdmin(AccountScoped, RecordAdmin):
 
     @service_action(
         "Change the registration",
-        permission="compliance.change_algoregistration",
+        permission="manage",
         form=AlgoChangeForm,
         button="Change",
         icon="edit",

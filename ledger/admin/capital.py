@@ -19,7 +19,7 @@ from compliance.admin.scoped import AccountScoped, acting
 from ledger.models import CapitalAccount, CapitalEntry
 from ledger.services.capital import deposit
 from ledger.services.portfolios import open_portfolio
-from oms.lib.admin.actions import ReasonForm, go_to, service_action
+from oms.lib.admin.actions import ReasonForm, go_to, holders_of, service_action
 from oms.lib.admin.columns import column_field
 from oms.lib.admin.filters import IndianDays
 from oms.lib.admin.formats import chips, moment, money, rupees
@@ -77,13 +77,16 @@ class CapitalAccountAdmin(AccountScoped, RecordAdmin):
     actions_list = ("open_portfolio",)
     actions_detail = ("deposit",)
 
-    @service_action("Open a portfolio", permission="ledger.add_capitalaccount", form=NewPortfolioForm, icon="add")
+    has_open_permission = holders_of("ledger.add_capitalaccount")
+    has_deposit_permission = holders_of("ledger.add_capitalentry")
+
+    @service_action("Open a portfolio", permission="open", form=NewPortfolioForm, icon="add")
     def open_portfolio(self, request: HttpRequest, form: ReasonForm) -> HttpResponse:
         values = form.values()
         portfolio = open_portfolio(values.pop("account").pk, **values, **acting(request))
         return go_to(request, portfolio, f"Portfolio {portfolio} is open, with nothing in it yet.")
 
-    @service_action("Deposit", permission="ledger.add_capitalentry", form=DepositForm, icon="payments")
+    @service_action("Deposit", permission="deposit", form=DepositForm, icon="payments")
     def deposit(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
         portfolio = CapitalAccount.objects.select_related("account").get(pk=object_id)
         values = form.values()

@@ -9,7 +9,7 @@ from unfold.decorators import display
 
 from compliance.admin.choosing import AccountForm
 from compliance.admin.scoped import acting, person, staff_actor
-from oms.lib.admin.actions import ReasonForm, go, go_to, service_action
+from oms.lib.admin.actions import ReasonForm, go, go_to, holders_of, service_action
 from oms.lib.admin.formats import EMPTY, chip, chips, moment
 from oms.lib.admin.records import RecordAdmin
 from oms.lib.clock import now
@@ -83,9 +83,12 @@ class BrokerAccountAdmin(RecordAdmin):
         )
         return ", ".join(codes) or EMPTY
 
+    has_add_broker_permission = holders_of("orders.add_brokeraccount")
+    has_route_permission = holders_of("orders.change_routing")
+
     @service_action(
         "Add a broker account",
-        permission="orders.add_brokeraccount",
+        permission="add_broker",
         form=NewBrokerAccountForm,
         button="Add",
         icon="add",
@@ -98,7 +101,7 @@ class BrokerAccountAdmin(RecordAdmin):
 
     @service_action(
         "Route an account",
-        permission="orders.change_routing",
+        permission="route",
         form=AccountForm,
         text="New orders of the account go through this broker account. What it holds stays where it is.",
         button="Route",

@@ -78,6 +78,15 @@ def go_to(request: HttpRequest, row: Model, message: str) -> HttpResponse:
     return go(request, reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk]))
 
 
+def holders_of(permission: str) -> Callable[[Any, HttpRequest, Any], bool]:
+    """A `has_…_permission` of an admin class: those who hold this Django permission."""
+
+    def has_permission(_admin: Any, request: HttpRequest, _object_id: Any = None) -> bool:
+        return request.user.has_perm(permission)
+
+    return has_permission
+
+
 def service_action(
     description: str,
     *,
@@ -89,7 +98,8 @@ def service_action(
     danger: bool = False,
 ) -> Callable[[Callable[..., str | HttpResponse]], Any]:
     """Make a method an unfold action. It gets (request, form[, object_id]), calls one service, and returns
-    what to tell the user, or a response of its own. `permission` names a Django permission or a `has_…_permission`.
+    what to tell the user, or a response of its own. `permission` names a `has_…_permission` of the admin class: a
+    Django permission's own name would be looked up by unfold's checks before there is a database.
     """
     dialog = {"title": description, "description": text, "form_class": form, "form_submit_text": button or description}
 

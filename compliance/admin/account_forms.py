@@ -26,7 +26,9 @@ ROLES = [
 
 
 def _products() -> forms.MultipleChoiceField:
-    return forms.MultipleChoiceField(choices=ProductCode.choices, widget=UnfoldAdminCheckboxSelectMultipleWidget)
+    return forms.MultipleChoiceField(
+        choices=[(code, code) for code in ProductCode.values], widget=UnfoldAdminCheckboxSelectMultipleWidget
+    )
 
 
 class NewAccountForm(ReasonForm):

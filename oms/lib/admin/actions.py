@@ -38,9 +38,13 @@ class ReasonForm(BaseDialogForm):
     reason = forms.CharField(
         max_length=300,
         min_length=5,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text="Kept for ever with the change, beside your name.",
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.visible_fields()[0].field.widget.attrs["autofocus"] = True
 
     def get_before_template_context(self, _request: HttpRequest, _object_id: Any = None) -> dict[str, Any]:
         return {"errors": self.non_field_errors()}

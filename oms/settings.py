@@ -173,7 +173,6 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {
     "orders.tasks.hint_polls": {"queue": "market"},
     "orders.tasks.sweep": {"queue": "market"},
     "orders.tasks.poll_*": {"queue": "market"},
-    "orders.tasks.refresh_order": {"queue": "orders"},
     "orders.tasks.welcome_session": {"queue": "market"},
     "orders.tasks.refresh_*": {"queue": "market"},
     "orders.tasks.reconcile_*": {"queue": "market"},

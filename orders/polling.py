@@ -37,8 +37,8 @@ def poll(broker_account_id: int) -> bool:
 
     A failed poll is written on the account, where operators see it, and counts for nothing.
     """
-    with _alone(broker_account_id) as alone:
-        if not alone:
+    with alone(POLL_LOCK, broker_account_id) as is_alone:
+        if not is_alone:
             return False
         account = BrokerAccount.objects.get(pk=broker_account_id)
         if account.session_state != BrokerAccount.SessionState.OPEN:
@@ -64,9 +64,10 @@ def _poll(account: BrokerAccount, broker: Broker, begun_at: datetime) -> None:
     count_misses(account.pk, {row.broker_order_id for row in book}, begun_at=begun_at, at=now())
     lost = []
     for order_id, tag in to_look_for(account.pk):
+        read_at = now()
         found = broker.find_by_tag(tag)
         if found:
-            apply_book(account.pk, found, [], at=now(), source=BrokerMessage.Source.LOOK)
+            apply_book(account.pk, found, [], at=now(), read_at=read_at, source=BrokerMessage.Source.LOOK)
         else:
             lost.append(order_id)
         time.sleep(LOOK_PAUSE_SECONDS)
@@ -92,6 +93,7 @@ def refresh(broker_account_id: int, broker_order_id: str) -> None:
 
 
 def _look(account: BrokerAccount, broker: Broker, broker_order_id: str, source: BrokerMessage.Source) -> None:
+    read_at = now()
     try:
         snapshot = broker.order(broker_order_id)
     except DefiniteRefusal as error:
@@ -99,7 +101,7 @@ def _look(account: BrokerAccount, broker: Broker, broker_order_id: str, source: 
             raise
         return  # no such order there: the complete polls decide what that means
     trades = broker.order_trades(broker_order_id) if snapshot.filled_quantity else []
-    apply_book(account.pk, [snapshot], trades, at=now(), source=source)
+    apply_book(account.pk, [snapshot], trades, at=now(), read_at=read_at, source=source)
 
 
 def refresh_prices(broker_account_id: int) -> int:
@@ -136,14 +138,14 @@ def welcome_session(broker_account_id: int) -> None:
 
 
 @contextmanager
-def _alone(broker_account_id: int) -> Iterator[bool]:
-    """One poll of an account at a time; the lock goes with the connection if the process dies."""
+def alone(what: int, broker_account_id: int) -> Iterator[bool]:
+    """Whether nobody else does this for the account now; the lock goes with the connection if the process dies."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [POLL_LOCK, broker_account_id])
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [what, broker_account_id])
         row = cursor.fetchone()
-        alone = bool(row and row[0])
+        is_alone = bool(row and row[0])
         try:
-            yield alone
+            yield is_alone
         finally:
-            if alone:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [POLL_LOCK, broker_account_id])
+            if is_alone:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [what, broker_account_id])

@@ -1,12 +1,14 @@
 """The loop between the durable claim and the durable answer: where orders and amendments meet the broker.
 
 Called by tasks. Broker calls run side by side in threads that touch no database; every answer is applied
-here as it comes, so that one slow call holds up nobody.
+here as it comes, and its place taken by what waits next, so that one slow call holds up nobody.
 """
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -26,8 +28,8 @@ from orders.types import Accepted, NotSent, Outcome, Refused, Unconfirmed
 CONCURRENT_CALLS = 10
 #: What certainly was not sent is tried again for so long before it is given up.
 TRY_AGAIN_SECONDS = 2.0
-#: One drain ends after this; the sweep starts the next if anything waits.
-DRAIN_SECONDS = 20.0
+#: One drain claims no longer than this, so that other work of its process has its turn.
+DRAIN_SECONDS = 2.0
 PAUSE_SECONDS = 0.1
 
 logger = structlog.get_logger(__name__)
@@ -35,39 +37,64 @@ logger = structlog.get_logger(__name__)
 
 def drain(broker_account_id: int) -> int:
     """Send what waits for one broker account, cancels first, as fast as its limits allow. Returns how many calls."""
-    calls = 0
     until = time.monotonic() + DRAIN_SECONDS
     with ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="broker") as pool:
-        while time.monotonic() < until:
-            account = BrokerAccount.objects.get(pk=broker_account_id)
-            if account.session_state != BrokerAccount.SessionState.OPEN:
-                break
-            sent = _round(account, pool)
-            calls += sent
-            if not sent and not _held_up(broker_account_id):
-                break
-            if not sent:
-                time.sleep(PAUSE_SECONDS)
-    return calls
+        calls = Calls(pool)
+        while True:
+            in_time = time.monotonic() < until
+            claimed = in_time and _claim(broker_account_id, calls)
+            if not claimed and not calls.under_way and not (in_time and _held_up(broker_account_id)):
+                return calls.made
+            calls.apply_answers()
 
 
-def _round(account: BrokerAccount, pool: ThreadPoolExecutor) -> int:
-    broker = broker_for(account)
-    began_at = now()
-    answers: dict[Future[Outcome], Callable[..., None]] = {}
-    for dispatch in claim_amendments(account.pk, limit=CONCURRENT_CALLS, at=now()):
-        call = partial(_amend, broker, dispatch)
-        answers[pool.submit(_outcome, call, account.name)] = partial(answer_amendment, dispatch)
-    room = min(_room(account), CONCURRENT_CALLS)
+@dataclass
+class Calls:
+    """Calls on their way, each in a thread of the pool, and who applies what each came to."""
+
+    pool: ThreadPoolExecutor
+    under_way: dict[Future[Outcome], Callable[[Outcome], None]] = field(default_factory=dict)
+    made: int = 0
+
+    @property
+    def free(self) -> int:
+        """How many more calls may be made now."""
+        return CONCURRENT_CALLS - len(self.under_way)
+
+    def make(self, call: Callable[[], str], account: str, apply: Callable[[Outcome], None]) -> None:
+        """Send one call on its way."""
+        self.under_way[self.pool.submit(_outcome, call, account)] = apply
+        self.made += 1
+
+    def apply_answers(self) -> None:
+        """Wait a moment for answers and apply those that came."""
+        if not self.under_way:
+            time.sleep(PAUSE_SECONDS)
+        done, _ = wait(self.under_way, timeout=PAUSE_SECONDS, return_when=FIRST_COMPLETED)
+        for future in done:
+            self.under_way.pop(future)(future.result())
+
+
+def _claim(broker_account_id: int, calls: Calls) -> int:
+    """Claim as many amendments and orders as there are free places, and send them on their way; returns how many."""
+    account = BrokerAccount.objects.get(pk=broker_account_id)
+    if not calls.free or account.session_state != BrokerAccount.SessionState.OPEN:
+        return 0
+    broker, made = broker_for(account), calls.made
+    for dispatch in claim_amendments(account.pk, limit=calls.free, at=now()):
+        apply = partial(_apply, account.pk, now(), partial(answer_amendment, dispatch))
+        calls.make(partial(_amend, broker, dispatch), account.name, apply)
+    room = min(_room(account), calls.free)
     for submission in claim_orders(account.pk, limit=room, at=now()) if room else []:
-        call = partial(broker.place, submission.instruction)
-        answers[pool.submit(_outcome, call, account.name)] = partial(answer_place, submission.order_id)
-    for future in as_completed(answers):
-        outcome = future.result()
-        answers[future](outcome, at=now())
-        if isinstance(outcome, Refused) and outcome.code == SESSION_EXPIRED:
-            mark_expired(account.pk, message=outcome.message, at=began_at)
-    return len(answers)
+        apply = partial(_apply, account.pk, now(), partial(answer_place, submission.order_id))
+        calls.make(partial(broker.place, submission.instruction), account.name, apply)
+    return calls.made - made
+
+
+def _apply(broker_account_id: int, began_at: datetime, answer: Callable[..., None], outcome: Outcome) -> None:
+    answer(outcome, at=now())
+    if isinstance(outcome, Refused) and outcome.code == SESSION_EXPIRED:
+        mark_expired(broker_account_id, message=outcome.message, at=began_at)
 
 
 SESSION_EXPIRED = "TokenException"

@@ -3,6 +3,9 @@
 The rows are the work queue; `sweep` finds what a lost hint left behind.
 """
 
+import time
+from typing import Any
+
 import redis
 import structlog
 from celery import shared_task
@@ -12,7 +15,7 @@ from ledger.selectors import instruments_are_stale
 from oms.lib import hints
 from oms.lib.clock import now
 from oms.lib.redis import client
-from orders import broker_login, polling, sending
+from orders import broker_login, looking, polling, sending
 from orders.selectors import open_sessions, with_work_waiting
 from orders.services.dispatch import abandon_amendments
 from orders.services.submission import abandon_submissions
@@ -25,14 +28,24 @@ logger = structlog.get_logger(__name__)
 def hint_to_send(broker_account_id: int) -> None:
     """Tell a worker that something waits, once however many ask at the same time."""
     try:
-        if client().set(_hint_key(broker_account_id), 1, nx=True, ex=HINT_SECONDS):
-            submit_orders.apply_async([broker_account_id])
+        _hint(submit_orders, broker_account_id)
     except (redis.RedisError, submit_orders.app.connection().recoverable_connection_errors) as error:
         logger.warning("hint_lost", broker_account=broker_account_id, reason=type(error).__name__)
 
 
-def _hint_key(broker_account_id: int) -> str:
-    return f"oms:hint:send:{broker_account_id}"
+def hint_to_look(broker_account_id: int, broker_order_id: str) -> None:
+    """Tell a worker that a broker says that an order changed. Raises redis.RedisError or kombu's OperationalError."""
+    looking.note(broker_account_id, broker_order_id)
+    _hint(look_at_orders, broker_account_id)
+
+
+def _hint(task: Any, broker_account_id: int) -> None:
+    if client().set(_hint_key(task, broker_account_id), 1, nx=True, ex=HINT_SECONDS):
+        task.apply_async([broker_account_id])
+
+
+def _hint_key(task: Any, broker_account_id: int) -> str:
+    return f"oms:hint:{task.name}:{broker_account_id}"
 
 
 hints.listen("submit", hint_to_send)
@@ -42,8 +55,12 @@ hints.listen("amend", hint_to_send)
 @shared_task
 def submit_orders(broker_account_id: int) -> int:
     """Send what waits for one broker account. The hint is cleared first: what comes later asks again."""
-    client().delete(_hint_key(broker_account_id))
-    return sending.drain(broker_account_id)
+    client().delete(_hint_key(submit_orders, broker_account_id))
+    began = time.monotonic()
+    calls = sending.drain(broker_account_id)
+    if time.monotonic() - began >= sending.DRAIN_SECONDS:
+        hint_to_send(broker_account_id)  # it stopped for others to have their turn, and something may be left
+    return calls
 
 
 @shared_task
@@ -53,9 +70,10 @@ def poll_broker(broker_account_id: int) -> None:
 
 
 @shared_task
-def refresh_order(broker_account_id: int, broker_order_id: str, tag: str = "") -> None:
-    """Read one order anew after a postback; `tag` is for the log."""
-    polling.refresh(broker_account_id, broker_order_id)
+def look_at_orders(broker_account_id: int) -> None:
+    """Read anew what postbacks hinted at. The hint is cleared first, as above."""
+    client().delete(_hint_key(look_at_orders, broker_account_id))
+    looking.look(broker_account_id)
 
 
 @shared_task

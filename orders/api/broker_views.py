@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 import redis
 import structlog
-from celery import current_app
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -24,15 +23,12 @@ from compliance.admin.scoped import staff_actor
 from oms.lib import clock
 from oms.lib.api.problems import problem
 from oms.lib.errors import DomainError, Invalid
-from oms.lib.redis import client
 from orders.broker_login import complete_login
 from orders.brokers.registry import broker_for
 from orders.models import BrokerAccount
+from orders.tasks import hint_to_look
 
 MAX_POSTBACK_BYTES = 64 * 1024
-#: Brokers repeat postbacks; within this time the same news is one hint.
-SAME_NEWS_MS = 100
-MAX_TAG = 20
 
 logger = structlog.get_logger(__name__)
 
@@ -73,7 +69,7 @@ def postback(request: HttpRequest) -> HttpResponse:
     if account is None:
         return _refuse(request, 403, "postback_not_genuine", "The checksum fits no broker account.")
     try:
-        _hint(account, payload)
+        hint_to_look(account.pk, str(payload["order_id"])[:40])
     except (OperationalError, redis.RedisError) as error:
         logger.warning("postback_not_queued", broker_account=account.name, reason=type(error).__name__)
         return _refuse(request, 503, "unavailable", "The hint cannot be queued; the poll will find the change.")
@@ -96,16 +92,6 @@ def _sender(payload: Mapping[str, Any]) -> BrokerAccount | None:
     names = {name for key in ("user_id", "account_id") if isinstance(name := payload.get(key), str)}
     candidates = BrokerAccount.objects.filter(client_id__in=names).order_by("pk")
     return next((one for one in candidates if broker_for(one).is_genuine_postback(dict(payload))), None)
-
-
-def _hint(account: BrokerAccount, payload: Mapping[str, Any]) -> None:
-    order_id = str(payload["order_id"])[:40]
-    news = f"postback:{account.pk}:{order_id}:{payload.get('status')}:{payload.get('filled_quantity')}"
-    if not client().set(news[:200], 1, nx=True, px=SAME_NEWS_MS):
-        return
-    tag = payload.get("tag")
-    tag = tag if isinstance(tag, str) and tag.isalnum() and len(tag) <= MAX_TAG else ""
-    current_app.send_task("orders.tasks.refresh_order", args=[account.pk, order_id, tag])
 
 
 def _refuse(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:

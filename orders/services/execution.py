@@ -41,10 +41,14 @@ EVENT_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a broker says of one order: its row, and the trades known for it (perhaps not all yet)."""
+    """What a broker says of one order: its row, and the trades known for it (perhaps not all yet).
+
+    `looked_at` is when the order itself began to be read; None for a row of a book, which may be a cached copy.
+    """
 
     snapshot: OrderSnapshot
     trades: tuple[TradeSnapshot, ...] = ()
+    looked_at: datetime | None = None
 
 
 def apply_book(
@@ -53,10 +57,12 @@ def apply_book(
     trades: Sequence[TradeSnapshot],
     *,
     at: datetime,
+    read_at: datetime | None = None,
     source: str = BrokerMessage.Source.POLL,
 ) -> int:
     """Apply order rows and trades of one broker account; returns how many orders were looked at under lock.
 
+    `read_at` is when the reading began, `at` unless said: an answer may have been long on its way.
     Rows that are not ours are adopted as EXTERNAL orders first. Applying the same again changes nothing.
     """
     of_order: dict[str, list[TradeSnapshot]] = defaultdict(list)
@@ -68,8 +74,9 @@ def apply_book(
         adopt(broker_account_id, strangers, at=at)
         known = known_orders(broker_account_id, snapshots)
     unseen = _with_unseen_trades(broker_account_id, trades)
+    looked_at = (read_at or at) if source in FRESH else None
     todo = [
-        (known[s.broker_order_id].id, Observation(s, tuple(of_order[s.broker_order_id])))
+        (known[s.broker_order_id].id, Observation(s, tuple(of_order[s.broker_order_id]), looked_at))
         for s in snapshots
         if s.broker_order_id in known and (s.broker_order_id in unseen or _differs(known[s.broker_order_id], s))
     ]
@@ -140,7 +147,7 @@ def observe(
     snapshot, before = seen.snapshot, State(order.state)
     if not _is_behind(order, snapshot):
         _link(desk, order, snapshot, source)
-    confirm_modifications(desk, order, snapshot, amendments, fresh=source in FRESH)
+    confirm_modifications(desk, order, snapshot, amendments, looked_at=seen.looked_at)
     grew = apply_fills(desk, order, seen.snapshot, seen.trades, executions)
     event = EVENT_OF.get(snapshot.status)
     if event is not None and not _is_behind(order, snapshot):
@@ -155,7 +162,7 @@ def observe(
             summary=f"The broker uses a status we have never seen: {snapshot.raw_status!r}; treated as live",
         )  # fmt: skip
     _settle_capital(desk, order, before)
-    close_amendments(desk, order, amendments, fresh=source in FRESH)
+    close_amendments(desk, order, amendments, looked_at=seen.looked_at)
     if grew and before in ENDED and before is not State.LOST:
         raise_alert(
             key=f"late-fill:{order.id}", kind="LATE_FILL", severity="CRITICAL", at=desk.at, order_id=order.id,

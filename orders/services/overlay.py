@@ -5,7 +5,7 @@ old terms proves nothing while it may be stale, so only a targeted look, some se
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from compliance.audit import EventType
@@ -40,26 +40,31 @@ def terms_asked(order: Order, amendment: Amendment) -> Terms:
 
 
 def confirm_modifications(
-    desk: Desk, order: Order, snapshot: OrderSnapshot, amendments: Sequence[Amendment], *, fresh: bool
+    desk: Desk, order: Order, snapshot: OrderSnapshot, amendments: Sequence[Amendment], *, looked_at: datetime | None
 ) -> None:
-    """Before fills and status are applied: adopt new terms that the broker shows, refuse those it did not take."""
+    """Before fills and status are applied: adopt new terms that the broker shows, refuse those it did not take.
+
+    `looked_at` is when a targeted look began; None for a row of the book.
+    """
     for amendment in amendments:
         if amendment.kind != Kind.MODIFY or amendment.state not in _AT_BROKER:
             continue
         if snapshot.status is not BrokerStatus.OVERLAY and _shows(snapshot, terms_asked(order, amendment)):
             _confirm(desk, order, amendment)
-        elif fresh and snapshot.status is not BrokerStatus.OVERLAY and _is_overdue(desk, amendment):
+        elif snapshot.status is not BrokerStatus.OVERLAY and _is_overdue(amendment, looked_at):
             refuse(desk, order, amendment, snapshot.message or "The broker did not take the change.")
 
 
-def close_amendments(desk: Desk, order: Order, amendments: Sequence[Amendment], *, fresh: bool) -> None:
+def close_amendments(
+    desk: Desk, order: Order, amendments: Sequence[Amendment], *, looked_at: datetime | None
+) -> None:
     """After the status was applied: an ended order settles what was open; a cancel without effect goes again."""
     for amendment in amendments:
         if amendment.state not in Amendment.OPEN_STATES:
             continue
         if order.state in ENDED:
             _close_with_order(desk, order, amendment)
-        elif amendment.kind == Kind.CANCEL and fresh and amendment.state in _AT_BROKER and _is_overdue(desk, amendment):
+        elif amendment.kind == Kind.CANCEL and amendment.state in _AT_BROKER and _is_overdue(amendment, looked_at):
             _cancel_again(desk, order, amendment)
 
 
@@ -100,8 +105,9 @@ def _shows(snapshot: OrderSnapshot, asked: Terms) -> bool:
     return seen.price == asked.price and same_trigger
 
 
-def _is_overdue(desk: Desk, amendment: Amendment) -> bool:
-    return amendment.sent_at is not None and desk.at - amendment.sent_at >= SETTLES_WITHIN
+def _is_overdue(amendment: Amendment, looked_at: datetime | None) -> bool:
+    """Whether a look began late enough after the sending to have shown an effect, had there been one."""
+    return looked_at is not None and amendment.sent_at is not None and looked_at - amendment.sent_at >= SETTLES_WITHIN
 
 
 def _confirm(desk: Desk, order: Order, amendment: Amendment) -> None:

@@ -15,11 +15,12 @@ from compliance.verification import verify_chain
 from oms.lib.actors import Actor, ActorType
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.redis import client as redis_client
-from orders import broker_login
+from orders import broker_login, looking, polling
 from orders.brokers.base import SessionExpired
 from orders.brokers.registry import broker_for
 from orders.models import BrokerAccount
 from orders.services import broker_sessions
+from orders.tasks import look_at_orders
 from orders.tests.brokers.paper.process import PaperExchange, paper_exchange
 
 NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)  # 11:30 in India
@@ -286,11 +287,10 @@ def signed(key="paper-secret", **changes):
 
 @pytest.fixture
 def hints(monkeypatch):
-    from celery import current_app
-
-    sent = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args: sent.append((name, *args)))
-    return sent
+    """The broker accounts that a worker was told to look at."""
+    told = []
+    monkeypatch.setattr(look_at_orders, "apply_async", lambda args: told.append(*args))
+    return told
 
 
 def send(client, payload):
@@ -298,15 +298,34 @@ def send(client, payload):
     return client.post(POSTBACK, body, content_type="application/json")
 
 
-def test_a_genuine_postback_is_a_hint_to_read_the_order(paper, client, hints):
+def test_a_genuine_postback_is_a_hint_to_read_the_order(paper, client, hints, monkeypatch):
     assert send(client, signed()).status_code == 200
-    assert hints == [("orders.tasks.refresh_order", paper.pk, "1953341975595868160", "TAG1")]
+    assert hints == [paper.pk]
+    looked_at = []
+    monkeypatch.setattr(polling, "refresh", lambda *order: looked_at.append(order))
+    look_at_orders(paper.pk)
+    assert looked_at == [(paper.pk, "1953341975595868160")]
+    look_at_orders(paper.pk)
+    assert len(looked_at) == 1
 
 
-def test_the_same_news_twice_is_one_hint_and_other_news_another(paper, client, hints):
+def test_any_news_of_an_order_until_somebody_looks_is_one_look(paper, client, hints, monkeypatch):
     for payload in (signed(filled_quantity=5, status="UPDATE"), signed(filled_quantity=5, status="UPDATE"), signed()):
         assert send(client, payload).status_code == 200
-    assert len(hints) == 2
+    assert hints == [paper.pk]
+    looked_at = []
+    monkeypatch.setattr(polling, "refresh", lambda *order: looked_at.append(order))
+    look_at_orders(paper.pk)
+    assert len(looked_at) == 1
+
+
+def test_news_of_very_many_orders_is_one_reading_of_the_book(paper, monkeypatch):
+    read = []
+    monkeypatch.setattr(polling, "poll", read.append)
+    for number in range(3 * looking.MANY):
+        looking.note(paper.pk, str(number))
+    assert looking.look(paper.pk)
+    assert read == [paper.pk]
 
 
 @pytest.mark.parametrize(
@@ -331,18 +350,13 @@ def test_anything_else_is_refused_and_does_nothing(paper, client, hints, payload
     assert hints == []
 
 
-def test_a_strange_tag_is_not_passed_on(paper, client, hints):
-    send(client, signed(tag="'; DROP TABLE orders"))
-    assert hints[0][-1] == ""
-
-
 def test_the_secret_that_signed_decides_between_accounts_of_one_client(paper, client, hints):
     second = BrokerAccount.objects.create(
         name="Second", kind="KITE", root_url="http://127.0.0.1:1", client_id="PX0001", api_key="k", api_secret="second",
         default_account=paper.default_account,
     )  # fmt: skip
     send(client, signed("second"))
-    assert hints[0][1] == second.pk
+    assert hints == [second.pk]
 
 
 def test_postbacks_are_posted(client, db):

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from compliance.models import Account, AlgoRegistration, KillSwitch, OrderEvent, RiskLimit
-from oms.lib.db import Read, fetch_models, model_read, read_all
+from oms.lib.db import Read, model_read, read_all
 from oms.lib.errors import Forbidden, NotFound
 
 User = AbstractBaseUser | AnonymousUser
@@ -65,7 +65,8 @@ def lock_tradable_accounts(codes: Iterable[str], user: User | None) -> dict[str,
     """
     wanted = sorted(set(codes))
     user_id = None if user is None else user.pk
-    rows = fetch_models(Account, _TRADABLE, {"codes": wanted, "user": user_id, "operator": OPERATOR})
+    # Alone in its round trip but for the BEGIN, which goes along.
+    [rows] = read_all(model_read(Account, _TRADABLE, {"codes": wanted, "user": user_id, "operator": OPERATOR}))
     accounts = {account.code: account for account in rows}
     for code in wanted:
         if code not in accounts:

@@ -120,7 +120,9 @@ DATABASES["default"] |= {
     "OPTIONS": {
         **DATABASES["default"].get("OPTIONS", {}),
         # A writer that stalls would stall the readers of the event log behind it (docs/architecture.md).
-        "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c timezone=UTC",
+        # Prepared statements are planned once: PostgreSQL would plan those with arrays anew each time.
+        "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c timezone=UTC"
+        " -c plan_cache_mode=force_generic_plan",
         # Used by oms.lib.db only: Django's own cursors bind on the client and prepare nothing.
         "prepare_threshold": 1,
     },

@@ -79,18 +79,14 @@ class Books:
     ) -> "Books":
         """Lock and load. Positions that do not exist yet are made first if asked for."""
         require_transaction()
-        keys = sorted(set(position_keys))
+        keys = set(position_keys)
         if create_positions and keys:
-            _create_missing_positions(keys, at)
-        # In one round trip, and yet positions are locked before capital accounts: PostgreSQL runs them in turn.
-        positions, portfolios = read_all(
-            _positions_locked(keys),
-            model_read(
-                CapitalAccount,
-                "WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE",
-                {"ids": distinct(portfolio_ids)},
-            ),
-        )
+            _create_missing_positions(sorted(keys), at)
+        return cls.of(*read_all(*books_locked(portfolio_ids, keys)), actor=actor, at=at)
+
+    @classmethod
+    def of(cls, positions: list[Position], portfolios: list[CapitalAccount], *, actor: Actor, at: datetime) -> "Books":
+        """From what the reads of `books_locked` found, for a caller that makes others in the same round trip."""
         return cls(
             actor=actor,
             at=at,
@@ -358,6 +354,17 @@ def _share(reserved: Decimal, fill: Fill) -> Decimal:
     if fill.draws >= fill.remaining:
         return reserved
     return to_paisa(reserved * fill.draws / fill.remaining)
+
+
+def books_locked(
+    portfolio_ids: Iterable[int], position_keys: Iterable[PositionKey]
+) -> tuple[Read[list[Position]], Read[list[CapitalAccount]]]:
+    """The reads that lock positions and, after them, capital accounts; in one round trip they run in turn."""
+    clauses = "WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE"
+    return (
+        _positions_locked(sorted(set(position_keys))),
+        model_read(CapitalAccount, clauses, {"ids": distinct(portfolio_ids)}),
+    )
 
 
 def _positions_locked(keys: list[PositionKey]) -> Read[list[Position]]:

@@ -1,7 +1,8 @@
 """Rows in sets: the few statements that the hot paths need beyond the ORM.
 
 An insert or update of n rows is one prepared statement over n-element arrays, so its text does
-not depend on n and PostgreSQL plans it once. Everything else uses the ORM.
+not depend on n and PostgreSQL plans it once. A single row goes as plain values: a hundred arrays of
+one element cost more than the insert. Everything else uses the ORM.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,10 +49,10 @@ def one_round_trip() -> Iterator[None]:
 
 
 def _columns(model: type[models.Model], names: Iterable[str]) -> tuple[list[str], list[str], tuple[str, ...]]:
-    """Quoted columns, their array placeholders and the attributes that fill them."""
+    """Quoted columns, the placeholder of a value of each, and the attributes that fill them."""
     fields: list[Any] = [model._meta.pk if name == "pk" else model._meta.get_field(name) for name in names]
-    arrays = [f"%s::{_type_name(field)}[]" for field in fields]
-    return [f'"{field.column}"' for field in fields], arrays, tuple(field.attname for field in fields)
+    values = [f"%s::{_type_name(field)}" for field in fields]
+    return [f'"{field.column}"' for field in fields], values, tuple(field.attname for field in fields)
 
 
 def _type_name(field: Any) -> str:
@@ -60,39 +61,49 @@ def _type_name(field: Any) -> str:
 
 
 @lru_cache(maxsize=64)
-def _insert_statement(model: type[models.Model], names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    columns, arrays, attributes = _columns(model, names)
-    table = model._meta.db_table
-    return f'INSERT INTO "{table}" ({", ".join(columns)}) SELECT * FROM unnest({", ".join(arrays)})', attributes  # noqa: S608
+def _insert_statement(model: type[models.Model], names: tuple[str, ...], *, many: bool) -> tuple[str, tuple[str, ...]]:
+    columns, values, attributes = _columns(model, names)
+    source = f"SELECT * FROM unnest({_arrays(values)})" if many else f"VALUES ({', '.join(values)})"  # noqa: S608
+    return f'INSERT INTO "{model._meta.db_table}" ({", ".join(columns)}) {source}', attributes
+
+
+def _arrays(values: Iterable[str]) -> str:
+    return ", ".join(f"{value}[]" for value in values)
+
+
+def _run(statement: str, attributes: Sequence[str], rows: Sequence[Any]) -> None:
+    if len(rows) == 1:
+        parameters = [getattr(rows[0], a) for a in attributes]
+    else:
+        parameters = [[getattr(row, a) for row in rows] for a in attributes]
+    with prepared_cursor() as cursor:
+        cursor.execute(statement, parameters)
 
 
 def insert_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[Any]) -> None:
     """Insert objects with the named fields as columns, in the order given. Nothing to do for an empty list."""
-    if not rows:
-        return
-    statement, attributes = _insert_statement(model, names)
-    with prepared_cursor() as cursor:
-        cursor.execute(statement, [[getattr(row, a) for row in rows] for a in attributes])
+    if rows:
+        statement, attributes = _insert_statement(model, names, many=len(rows) > 1)
+        _run(statement, attributes, rows)
 
 
 @lru_cache(maxsize=64)
-def _update_statement(model: type[models.Model], names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    columns, arrays, attributes = _columns(model, ("pk", *names))
+def _update_statement(model: type[models.Model], names: tuple[str, ...], *, many: bool) -> tuple[str, tuple[str, ...]]:
+    columns, values, attributes = _columns(model, ("pk", *names))
     pk, *changed = columns
     assignments = ", ".join(f"{column} = new.{column}" for column in changed)
+    source = f"unnest({_arrays(values)})" if many else f"(VALUES ({', '.join(values)}))"
     return (
         f'UPDATE "{model._meta.db_table}" AS old SET {assignments} '  # noqa: S608
-        f"FROM unnest({', '.join(arrays)}) AS new({', '.join(columns)}) WHERE old.{pk} = new.{pk}"
+        f"FROM {source} AS new({', '.join(columns)}) WHERE old.{pk} = new.{pk}"
     ), attributes
 
 
 def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[Any]) -> None:
     """Write the named fields of objects that the caller holds locked, by primary key."""
-    if not rows:
-        return
-    statement, attributes = _update_statement(model, names)
-    with prepared_cursor() as cursor:
-        cursor.execute(statement, [[getattr(row, a) for row in rows] for a in attributes])
+    if rows:
+        statement, attributes = _update_statement(model, names, many=len(rows) > 1)
+        _run(statement, attributes, rows)
 
 
 def execute(statement: str, parameters: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from compliance.selectors import Controls, algos_named, control_reads
 from ledger.prices import get_prices
 from ledger.rates import RateCard, rate_card, reserve_price
 from ledger.selectors import instruments_named, portfolio_ids_of
-from ledger.services.books import Books
+from ledger.services.books import Books, books_locked
 from ledger.trading_hours import is_open
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
@@ -137,18 +137,19 @@ def gather(requests: Sequence[OrderRequest], accounts: Mapping[str, Account], *,
         (pk, name): strictest(controls.limits_on(pk, controls.algo(pk, name)))
         for pk, name in {(accounts[r.account].pk, r.algo_id) for r in requests}
     }
-    books = Books.open(
-        portfolio_ids=[pk for owned in portfolios.values() for pk in owned.values()],
-        position_keys=[
-            (pk, instrument.pk, r.product)
-            for r in requests
-            if (instrument := instruments.get((r.exchange, r.symbol)))
-            for pk in portfolios[accounts[r.account].pk].values()
-        ],
-        actor=actor,
-        at=at,
+    position_keys = [
+        (pk, instrument.pk, r.product)
+        for r in requests
+        if (instrument := instruments.get((r.exchange, r.symbol)))
+        for pk in portfolios[accounts[r.account].pk].values()
+    ]
+    wanted = _usage(ids, limits.values(), at)
+    positions, capital, *found = read_all(
+        *books_locked([pk for owned in portfolios.values() for pk in owned.values()], position_keys),
+        *(one for asked, one in wanted if asked),
     )
-    sent, open_values, projected, fingerprints = _usage(ids, limits.values(), at)
+    answers = iter(found)
+    sent, open_values, projected, fingerprints = (next(answers) if asked else one.parse([]) for asked, one in wanted)
     return Intake(
         at=at,
         accounts=accounts,
@@ -158,7 +159,7 @@ def gather(requests: Sequence[OrderRequest], accounts: Mapping[str, Account], *,
         routes=routes,
         last_prices=fresh_prices([i.pk for i in instruments.values()], at),
         card=rate_card(ist_date(at)),
-        books=books,
+        books=Books.of(positions, capital, actor=actor, at=at),
         limits=limits,
         sent=sent,
         open_values=open_values,
@@ -167,18 +168,16 @@ def gather(requests: Sequence[OrderRequest], accounts: Mapping[str, Account], *,
     )
 
 
-def _usage(ids: Sequence[int], limits: Iterable[Limits], at: datetime) -> list[Any]:
-    """What the accounts have used of their limits; what no limit asks for is not read."""
+def _usage(ids: Sequence[int], limits: Iterable[Limits], at: datetime) -> list[tuple[bool, Read[Any]]]:
+    """What the accounts have used of their limits; what no limit asks for need not be read."""
     limits = list(limits)
     window = max((x.duplicate_window.value for x in limits if x.duplicate_window), default=ZERO)
-    wanted: list[tuple[bool, Read[Any]]] = [
+    return [
         (any(x.orders_per_second for x in limits), selectors.sent_this_second(ids, at)),
         (any(x.open_value for x in limits), selectors.open_values(ids)),
         (any(x.position_quantity for x in limits), selectors.projected_positions(ids)),
         (window > 0, selectors.recent_fingerprints(ids, at - timedelta(seconds=int(window)))),
     ]
-    found = iter(read_all(*(one for asked, one in wanted if asked)))
-    return [next(found) if asked else one.parse([]) for asked, one in wanted]
 
 
 def fresh_prices(instrument_ids: Sequence[int], at: datetime) -> dict[int, Decimal]:

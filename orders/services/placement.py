@@ -64,8 +64,10 @@ def place_orders(
             desk.write()
             if idempotent is not None:
                 idempotency.store(idempotent.claim, idempotent.respond(orders), at=at)
-            for broker_account_id in {o.broker_account_id for o in orders if o.state == State.CREATED}:
-                hint("submit", broker_account_id)
+            # Without a session nothing can be sent: whoever logs in finds what waits.
+            for route in {intake.routes[o.account_id] for o in orders if o.state == State.CREATED}:
+                if route.has_session:
+                    hint("submit", route.broker_account_id)
     except IntegrityError as error:
         raise _as_conflict(error) from error
     return orders

@@ -87,7 +87,9 @@ def change_credentials(
         raise Forbidden("Only operators may change how a broker account is reached.")
     if not reason.strip():
         raise Invalid("Say why the broker account is changed.", code="reason_missing")
-    rows = BrokerAccount.objects.select_related("default_account").select_for_update(of=("self", "default_account"))
+    rows = BrokerAccount.objects.select_related("default_account").select_for_update(
+        of=("self", "default_account"), no_key=True
+    )
     account = rows.filter(pk=broker_account_id).first()
     if account is None:
         raise NotFound("There is no such broker account.")

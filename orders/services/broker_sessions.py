@@ -170,7 +170,10 @@ def close_session(broker_account_id: int, *, actor: Actor, at: datetime, reason:
 
 
 def _locked(broker_account_id: int) -> BrokerAccount:
-    rows = BrokerAccount.objects.select_related("default_account").select_for_update(of=("self", "default_account"))
+    # No key changes: a stronger lock would stop the commits of orders that refer to these rows, in a circle.
+    rows = BrokerAccount.objects.select_related("default_account").select_for_update(
+        of=("self", "default_account"), no_key=True
+    )
     account = rows.filter(pk=broker_account_id).first()
     if account is None:
         raise NotFound("There is no such broker account.")

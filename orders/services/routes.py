@@ -37,7 +37,7 @@ def change_routing(
         raise Invalid(f"{account.code} goes through {target.name} already.", code="nothing_changed")
     living = Order.objects.filter(account_id=account.pk, state__in=sorted(LIVE)).count()
     if living:
-        detail = f"Orders of {account.code} that are not over: {living}. Cancel them or let them end, then change the route."
+        detail = f"Orders of {account.code} that are not over: {living}. Cancel them or let them end, then route."
         raise Conflict(detail, code="orders_live")
     route = route or Routing(account_id=account.pk)
     route.broker_account = target

@@ -4,10 +4,10 @@ The hinted ids wait in Redis. A hint may be lost there: the next poll sees what 
 """
 
 import time
-from typing import Any
 
 from oms.lib.redis import client
 from orders import polling
+from orders.locks import alone
 
 #: From so many orders on, reading the whole book in its two calls is the quicker way.
 MANY = 20
@@ -24,21 +24,18 @@ def note(broker_account_id: int, broker_order_id: str) -> None:
 
 def look(broker_account_id: int) -> bool:
     """Read anew what was hinted at; False when another look of the account is running, which then does it."""
-    until = time.monotonic() + LOOK_SECONDS
-    with polling.alone(LOOK_LOCK, broker_account_id) as is_alone:
-        while is_alone and time.monotonic() < until and (hinted := _take(broker_account_id)):
-            if len(hinted) == MANY:
-                client().delete(_key(broker_account_id))
+    until, key = time.monotonic() + LOOK_SECONDS, _key(broker_account_id)
+    with alone(LOOK_LOCK, broker_account_id) as is_alone:
+        while is_alone and time.monotonic() < until:
+            if client().scard(key) >= MANY:
+                client().delete(key)
                 polling.poll(broker_account_id)
                 continue
-            for broker_order_id in hinted:
-                polling.refresh(broker_account_id, broker_order_id)
+            hinted = client().spop(key)
+            if hinted is None:
+                break
+            polling.refresh(broker_account_id, str(hinted))
         return is_alone
-
-
-def _take(broker_account_id: int) -> list[str]:
-    taken: Any = client().spop(_key(broker_account_id), MANY)
-    return sorted(taken)
 
 
 def _key(broker_account_id: int) -> str:

@@ -4,13 +4,10 @@ Called by tasks. What is read is handed to `orders.services.execution` and `.res
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 
 import structlog
-from django.db import connection
 
 from ledger.selectors import instruments_are_stale
 from ledger.services.holdings import HeldBefore, open_holdings
@@ -19,6 +16,7 @@ from oms.lib.actors import BROKER
 from oms.lib.clock import now
 from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired, Temporary
 from orders.brokers.registry import broker_for
+from orders.locks import alone
 from orders.models import BrokerAccount, BrokerMessage
 from orders.selectors import instruments_in_use
 from orders.services.broker_sessions import mark_expired
@@ -135,17 +133,3 @@ def welcome_session(broker_account_id: int) -> None:
         open_holdings(account.default_account.code, held, actor=BROKER, at=at)
     except BrokerError as error:
         logger.warning("session_welcome_failed", broker_account=account.name, reason=error.message)
-
-
-@contextmanager
-def alone(what: int, broker_account_id: int) -> Iterator[bool]:
-    """Whether nobody else does this for the account now; the lock goes with the connection if the process dies."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [what, broker_account_id])
-        row = cursor.fetchone()
-        is_alone = bool(row and row[0])
-        try:
-            yield is_alone
-        finally:
-            if is_alone:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [what, broker_account_id])

@@ -18,6 +18,7 @@ from oms.lib.clock import now
 from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired, Temporary
 from orders.brokers.limits import permits
 from orders.brokers.registry import broker_for
+from orders.locks import alone
 from orders.models import BrokerAccount
 from orders.services.broker_sessions import mark_expired
 from orders.services.dispatch import Dispatch, answer_amendment, claim_amendments
@@ -28,24 +29,32 @@ from orders.types import Accepted, NotSent, Outcome, Refused, Unconfirmed
 CONCURRENT_CALLS = 10
 #: What certainly was not sent is tried again for so long before it is given up.
 TRY_AGAIN_SECONDS = 2.0
-#: One drain claims no longer than this, so that other work of its process has its turn.
-DRAIN_SECONDS = 2.0
+#: One drain ends after this; the sweep starts the next if anything waits.
+DRAIN_SECONDS = 20.0
 PAUSE_SECONDS = 0.1
+#: Names PostgreSQL advisory locks: (this, broker account).
+SEND_LOCK = 0x4F4D55
 
 logger = structlog.get_logger(__name__)
 
 
 def drain(broker_account_id: int) -> int:
-    """Send what waits for one broker account, cancels first, as fast as its limits allow. Returns how many calls."""
+    """Send what waits for one broker account, cancels first, as fast as its limits allow. Returns how many calls.
+
+    While another drain of the account is at it, this one leaves it to that.
+    """
     until = time.monotonic() + DRAIN_SECONDS
     with ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="broker") as pool:
         calls = Calls(pool)
-        while True:
-            in_time = time.monotonic() < until
-            claimed = in_time and _claim(broker_account_id, calls)
-            if not claimed and not calls.under_way and not (in_time and _held_up(broker_account_id)):
-                return calls.made
+        with alone(SEND_LOCK, broker_account_id) as is_alone:
+            while is_alone and time.monotonic() < until:
+                claimed = _claim(broker_account_id, calls)
+                if not claimed and not calls.under_way and not _held_up(broker_account_id):
+                    break
+                calls.apply_answers()
+        while calls.under_way:  # another drain may already claim what comes now
             calls.apply_answers()
+        return calls.made
 
 
 @dataclass

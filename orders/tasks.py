@@ -3,7 +3,6 @@
 The rows are the work queue; `sweep` finds what a lost hint left behind.
 """
 
-import time
 from typing import Any
 
 import redis
@@ -56,10 +55,9 @@ hints.listen("amend", hint_to_send)
 def submit_orders(broker_account_id: int) -> int:
     """Send what waits for one broker account. The hint is cleared first: what comes later asks again."""
     client().delete(_hint_key(submit_orders, broker_account_id))
-    began = time.monotonic()
     calls = sending.drain(broker_account_id)
-    if time.monotonic() - began >= sending.DRAIN_SECONDS:
-        hint_to_send(broker_account_id)  # it stopped for others to have their turn, and something may be left
+    if calls and broker_account_id in with_work_waiting(at=now()):
+        hint_to_send(broker_account_id)  # it came at the very end
     return calls
 
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from compliance.models import Account, AlgoRegistration, KillSwitch, OrderEvent, RiskLimit
-from oms.lib.db import Read, model_read, read_all
+from oms.lib.db import PLANNED_ONCE, Read, model_read, read_all
 from oms.lib.errors import Forbidden, NotFound
 
 User = AbstractBaseUser | AnonymousUser
@@ -65,8 +65,9 @@ def lock_tradable_accounts(codes: Iterable[str], user: User | None) -> dict[str,
     """
     wanted = sorted(set(codes))
     user_id = None if user is None else user.pk
-    # Alone in its round trip but for the BEGIN, which goes along.
-    [rows] = read_all(model_read(Account, _TRADABLE, {"codes": wanted, "user": user_id, "operator": OPERATOR}))
+    parameters = {"codes": wanted, "user": user_id, "operator": OPERATOR}
+    # The transaction's BEGIN goes along.
+    _, rows = read_all(PLANNED_ONCE, model_read(Account, _TRADABLE, parameters))
     accounts = {account.code: account for account in rows}
     for code in wanted:
         if code not in accounts:

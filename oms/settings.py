@@ -120,9 +120,7 @@ DATABASES["default"] |= {
     "OPTIONS": {
         **DATABASES["default"].get("OPTIONS", {}),
         # A writer that stalls would stall the readers of the event log behind it (docs/architecture.md).
-        # Prepared statements are planned once: PostgreSQL would plan those with arrays anew each time.
-        "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c timezone=UTC"
-        " -c plan_cache_mode=force_generic_plan",
+        "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c timezone=UTC",
         # Used by oms.lib.db only: Django's own cursors bind on the client and prepare nothing.
         "prepare_threshold": 1,
     },

@@ -248,4 +248,4 @@ def _refusal_of_slices(data: Any) -> Exception | None:
         return None
     first = errors[0]
     body = {"status": "error", "error_type": first.get("error_type"), "message": first.get("message")}
-    return failure_of(int(first.get("code") or 400), body, is_write=True)
+    return failure_of(int(first.get("code") or 400), body, method="POST")

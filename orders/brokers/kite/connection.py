@@ -63,13 +63,13 @@ class Connection:
 
     def read(self, route: str, params: Params | None = None) -> Any:
         """The `data` of a GET, numbers exact. Raises BrokerError; UnknownOutcome means that the read failed."""
-        return self._data(self._get(route, params), is_write=False)
+        return self._data(self._get(route, params), "GET")
 
     def read_text(self, route: str) -> str:
         """The text of a GET that answers with CSV. Raises BrokerError."""
         response = self._get(route, None)
         if "csv" not in response.headers.get("content-type", ""):
-            self._data(response, is_write=False)
+            self._data(response, "GET")
             raise UnknownOutcome(f"The broker answered {route} with something that is not CSV")
         return response.text
 
@@ -85,7 +85,7 @@ class Connection:
                 )
         except httpx.HTTPError as error:
             raise _transport_failure(error) from None
-        return self._data(response, is_write=True)
+        return self._data(response, method)
 
     def _get(self, route: str, params: Params | None) -> httpx.Response:
         headers = self._token()
@@ -107,9 +107,9 @@ class Connection:
             raise SessionExpired("Nobody has logged in at the broker yet", code="NoSession")
         return {"Authorization": f"token {self._api_key}:{self._access_token}"}
 
-    def _data(self, response: httpx.Response, *, is_write: bool) -> Any:
+    def _data(self, response: httpx.Response, method: str) -> Any:
         body = _parsed(response.content)
-        failure = failure_of(response.status_code, body, is_write=is_write, headers=response.headers)
+        failure = failure_of(response.status_code, body, method=method, headers=response.headers)
         if failure is not None:
             raise failure
         if "data" not in body:

@@ -16,7 +16,7 @@ from orders.brokers.base import BrokerError, DefiniteRefusal, SessionExpired, Te
 SERVER_ERROR = 500
 TOO_MANY_REQUESTS = 429
 NEEDS_DEPOSITORY_AUTHORISATION = 428
-NOT_FOUND = 404
+READ, MODIFY = "GET", "PUT"
 #: Kite counts by the calendar second and says nothing of when to come back.
 DEFAULT_RETRY_SECONDS = 1.0
 #: "Being processed" settles within this, or the order has ended by then.
@@ -37,14 +37,12 @@ class TooManyRequests(Temporary):
     """Kite counted more calls than it allows, perhaps others' calls from the same account; all must slow down."""
 
 
-def failure_of(
-    status: int, body: Any, *, is_write: bool, headers: Mapping[str, str] | None = None
-) -> BrokerError | None:
+def failure_of(status: int, body: Any, *, method: str, headers: Mapping[str, str] | None = None) -> BrokerError | None:
     """The failure that an answer stands for, or None when it is a success.
 
-    `body` is the parsed JSON, or None when the answer was not JSON (a gateway's HTML page, say).
-    An ambiguous answer to a write is an UnknownOutcome; a read changes nothing, so there a clear
-    4xx is a refusal whatever its type.
+    `body` is the parsed JSON, or None when the answer was not JSON (a gateway's HTML page, say); `method`
+    is the HTTP method of the call. An ambiguous answer to a write, hence any 5xx whatever it says, is an
+    UnknownOutcome; a read changes nothing, so there a clear 4xx is a refusal whatever its type.
     """
     if not isinstance(body, dict):
         return _unreadable(status, headers)
@@ -53,7 +51,20 @@ def failure_of(
     code = str(body.get("error_type") or "")
     message = str(body.get("message") or f"HTTP {status} without a message")
     raw = {name: body[name] for name in ("status", "error_type", "message", "data") if name in body}
-    return _by_words(status, message, code, raw, headers) or _by_type(status, message, code, raw, is_write=is_write)
+    if status >= SERVER_ERROR:
+        return _broken(message, code, raw, method, headers)
+    return _by_words(status, message, code, raw, headers) or _by_type(status, message, code, raw, method)
+
+
+def _broken(
+    message: str, code: str, raw: dict[str, Any], method: str, headers: Mapping[str, str] | None
+) -> BrokerError:
+    """A server that fails may say anything. Its words count only where believing them can double nothing."""
+    if method == READ and _TOO_MANY.search(message):
+        return TooManyRequests(message, retry_after=retry_after(headers), code=code, raw=raw)
+    if method == MODIFY and _MODIFICATION_CAP.search(message):
+        return DefiniteRefusal(message, code=code, raw=raw)  # Kite reports this one under a 503 as well
+    return UnknownOutcome(message, code=code, raw=raw)
 
 
 def _unreadable(status: int, headers: Mapping[str, str] | None) -> BrokerError:
@@ -72,19 +83,17 @@ def _by_words(
         return DefiniteRefusal(message, code=code, raw=raw)
     if status == TOO_MANY_REQUESTS or _TOO_MANY.search(message):
         return TooManyRequests(message, retry_after=retry_after(headers), code=code, raw=raw)
-    if status < SERVER_ERROR and _BUSY.search(message):
+    if _BUSY.search(message):
         return Temporary(message, retry_after=BUSY_RETRY_SECONDS, code=code, raw=raw)
-    if status < SERVER_ERROR and _DEAD_TOKEN.search(message):
+    if _DEAD_TOKEN.search(message):
         return SessionExpired(message, code=code, raw=raw)
     return None
 
 
-def _by_type(status: int, message: str, code: str, raw: dict[str, Any], *, is_write: bool) -> BrokerError:
-    if status >= SERVER_ERROR:
-        return UnknownOutcome(message, code=code, raw=raw)
+def _by_type(status: int, message: str, code: str, raw: dict[str, Any], method: str) -> BrokerError:
     if code == "TokenException":
         return SessionExpired(message, code=code, raw=raw)
-    if code in REFUSALS or status == NEEDS_DEPOSITORY_AUTHORISATION or not is_write:
+    if code in REFUSALS or status == NEEDS_DEPOSITORY_AUTHORISATION or method == READ:
         return DefiniteRefusal(message, code=code, raw=raw)
     return UnknownOutcome(message, code=code, raw=raw)
 

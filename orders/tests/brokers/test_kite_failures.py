@@ -22,7 +22,6 @@ WRITES = [
     (400, "InputException", "Order cannot be cancelled as it is being processed. Try later.", LATER),
     (400, "InputException", "Order cannot be modified as it is being processed. Try later.", LATER),
     (400, "NetworkException", "Maximum allowed order modifications exceeded.", REFUSED),
-    (503, "NetworkException", "Maximum allowed order modifications exceeded.", REFUSED),
     (429, "NetworkException", "Maximum allowed order request exceeded", REFUSED),
     (
         400,
@@ -31,7 +30,6 @@ WRITES = [
         REFUSED,
     ),
     (403, "PermissionException", "No IPs configured for this app. Add allowed IPs on the console.", REFUSED),
-    (500, "GeneralException", "IP (1.2.3.4) is not allowed to place orders for this app.", REFUSED),
     (400, "OrderException", "Order request timed out. Please check the order book.", UNKNOWN),
     (400, "DataException", "Unreadable", UNKNOWN),
     (400, "GeneralException", "Something went wrong", UNKNOWN),
@@ -41,6 +39,10 @@ WRITES = [
     (500, "TokenException", "Incorrect `api_key` or `access_token`.", UNKNOWN),
     (502, "DataException", "OMS is down", UNKNOWN),
     (503, "NetworkException", "OMS is unreachable", UNKNOWN),
+    (503, "NetworkException", "Maximum allowed order modifications exceeded.", UNKNOWN),
+    (502, "NetworkException", "Maximum allowed order requests exceeded", UNKNOWN),
+    (500, "GeneralException", "IP (1.2.3.4) is not allowed to place orders for this app.", UNKNOWN),
+    (500, "InputException", "Order cannot be cancelled as it is being processed. Try later.", UNKNOWN),
     (200, "GeneralException", "An error under HTTP 200", UNKNOWN),
     (200, "InputException", "An error under HTTP 200", REFUSED),
 ]
@@ -49,7 +51,7 @@ WRITES = [
 @pytest.mark.parametrize(("status", "error_type", "message", "expected"), WRITES)
 def test_every_refusal_of_a_write(status, error_type, message, expected):
     body = {"status": "error", "error_type": error_type, "message": message, "data": None}
-    failure = failure_of(status, body, is_write=True)
+    failure = failure_of(status, body, method="POST")
     kind = TooManyRequests if "Too many" in message else expected
     assert type(failure) is kind
     assert failure.code == error_type
@@ -58,21 +60,38 @@ def test_every_refusal_of_a_write(status, error_type, message, expected):
 
 
 @pytest.mark.parametrize(
+    ("method", "message", "expected"),
+    [
+        ("POST", "Too many requests", UNKNOWN),
+        ("DELETE", "Too many requests", UNKNOWN),
+        ("PUT", "Too many requests", UNKNOWN),
+        ("GET", "Too many requests", TooManyRequests),
+        ("PUT", "Maximum allowed order modifications exceeded.", REFUSED),
+        ("POST", "Maximum allowed order modifications exceeded.", UNKNOWN),
+        ("GET", "Maximum allowed order requests exceeded", UNKNOWN),
+    ],
+)
+def test_what_a_failing_server_says_counts_only_where_it_can_double_nothing(method, message, expected):
+    body = {"status": "error", "error_type": "NetworkException", "message": message}
+    assert type(failure_of(503, body, method=method)) is expected
+
+
+@pytest.mark.parametrize(
     ("status", "error_type", "expected"),
     [(404, "GeneralException", REFUSED), (400, "OrderException", REFUSED), (503, "NetworkException", UNKNOWN)],
 )
 def test_a_clear_refusal_of_a_read_is_definite(status, error_type, expected):
     body = {"status": "error", "error_type": error_type, "message": "Couldn't find that `order_id`."}
-    assert type(failure_of(status, body, is_write=False)) is expected
+    assert type(failure_of(status, body, method="GET")) is expected
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 403, 502, 504])
 def test_what_is_not_json_leaves_the_outcome_open(status):
-    assert type(failure_of(status, None, is_write=True)) is UNKNOWN
+    assert type(failure_of(status, None, method="POST")) is UNKNOWN
 
 
 def test_a_gateways_429_without_json_says_when_to_come_back():
-    failure = failure_of(429, None, is_write=True, headers={"retry-after": "7"})
+    failure = failure_of(429, None, method="POST", headers={"retry-after": "7"})
     assert isinstance(failure, TooManyRequests)
     assert failure.retry_after == 7
 
@@ -87,7 +106,7 @@ def test_a_gateways_429_without_json_says_when_to_come_back():
     ],
 )
 def test_what_counts_as_success(status, body, is_failure):
-    assert (failure_of(status, body, is_write=True) is not None) is is_failure
+    assert (failure_of(status, body, method="POST") is not None) is is_failure
 
 
 @pytest.mark.parametrize(
@@ -99,5 +118,5 @@ def test_retry_after_is_never_shorter_than_a_calendar_second(header, least):
 
 def test_the_message_for_a_foreign_address_tells_what_to_do():
     body = {"status": "error", "error_type": "InputException", "message": "IP (1.2.3.4) is not allowed to place orders"}
-    failure = failure_of(400, body, is_write=True)
+    failure = failure_of(400, body, method="POST")
     assert "register it in the developer console" in failure.message

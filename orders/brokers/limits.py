@@ -7,6 +7,7 @@ is away nothing is sent, since nobody could count it. Modifications per order ar
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -58,10 +59,14 @@ SLACK_SECONDS = 0.05
 QUOTES_PER_SECOND = 1
 BUCKETS = {CallKind.ORDER: "orders", CallKind.QUOTE: "quotes"}
 OTHER = "other"
-#: Within the bucket of other calls the lower goes first, and while it waits the higher stand back.
+#: Within the bucket of other calls the lower goes first, and while it waits the higher stand back,
+#: but for the reads that have a share of their own.
 PRIORITY = {CallKind.CANCEL: 0, CallKind.MODIFY: 1, CallKind.READ: 2}
-#: Reads leave so much of their bucket free that a cancel need not even wait.
+#: Reads leave so much of their bucket free that a cancel need not even wait, ...
 RESERVED_SHARE_FOR_WRITES = 5
+#: ... and have so much for themselves: blind, nobody would see what a long row of cancels achieves.
+RESERVED_SHARE_FOR_READS = 5
+READS = "reads"
 POLL_SECONDS = 0.25
 #: What `permits` says of an account without limits.
 UNLIMITED = 1_000_000
@@ -113,6 +118,8 @@ class Limiter:
         windows = (Window(account.orders_per_second, 1), Window(account.orders_per_minute, 60))
         self._order_windows = tuple(window for window in windows if window.calls)
         self._others = account.other_calls_per_second
+        # Of one call a second nothing can be set aside.
+        self._own_reads = max(self._others // RESERVED_SHARE_FOR_READS, 1) if self._others > 1 else 0
 
     def acquire(self, kind: CallKind, *, wait: float, orders_of_the_day: int = 1) -> None:
         """Take a turn, waiting for it up to `wait` seconds; the waiting are seen by `waiting`.
@@ -123,7 +130,7 @@ class Limiter:
         """
         me, until = uuid4().hex, time.time() + wait
         while True:
-            verdict, pause = self._try(kind, me, until, orders_of_the_day)
+            verdict, pause = self._turn(kind, me, until, orders_of_the_day)
             if not verdict:
                 return
             if verdict > 1:
@@ -174,17 +181,27 @@ class Limiter:
         except redis.RedisError as error:
             raise _away(error) from None
 
-    def _try(self, kind: CallKind, me: str, until: float, orders_of_the_day: int) -> tuple[int, float]:
-        bucket = _bucket(kind)
+    def _turn(self, kind: CallKind, me: str, until: float, orders_of_the_day: int) -> tuple[int, float]:
+        if kind is CallKind.READ and self._own_reads:
+            verdict, pause = self._try(kind, me, until, 0, log=READS, windows=(Window(self._own_reads, 1),), first=())
+            if not verdict:
+                return verdict, pause
         first = [k for k in PRIORITY if kind in PRIORITY and PRIORITY[k] < PRIORITY[kind]]
+        log, windows = _bucket(kind), self._windows(kind)
+        return self._try(kind, me, until, orders_of_the_day, log=log, windows=windows, first=first)
+
+    def _try(
+        self, kind: CallKind, me: str, until: float, orders_of_the_day: int, *, log: str, windows: Iterable[Window],
+        first: Iterable[CallKind],
+    ) -> tuple[int, float]:  # fmt: skip
         keys = [
-            f"{self._key}:{bucket}:log", f"{self._key}:{bucket}:blocked", self._day_key(), self._waiting_key(kind),
+            f"{self._key}:{log}:log", f"{self._key}:{_bucket(kind)}:blocked", self._day_key(), self._waiting_key(kind),
             *(self._waiting_key(k) for k in first),
         ]  # fmt: skip
-        windows = [x for w in self._windows(kind) for x in (w.calls, int(_span(w) * 1_000_000))]
+        figures = [x for w in windows for x in (w.calls, int(_span(w) * 1_000_000))]
         limit = self._day_limit if kind is CallKind.ORDER else 0
         try:
-            answer = _script(client())(keys=keys, args=[me, int(until * 1_000_000), orders_of_the_day, limit, *windows])
+            answer = _script(client())(keys=keys, args=[me, int(until * 1_000_000), orders_of_the_day, limit, *figures])
         except redis.RedisError as error:
             raise _away(error) from None
         verdict, pause = answer
@@ -198,7 +215,7 @@ class Limiter:
         if not self._others:
             return ()
         reserved = self._others // RESERVED_SHARE_FOR_WRITES if kind is CallKind.READ else 0
-        return (Window(max(self._others - reserved, 1), 1),)
+        return (Window(max(self._others - self._own_reads - reserved, 1), 1),)
 
     def _give_up(self, kind: CallKind, me: str) -> None:
         try:

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -102,7 +103,36 @@ def test_a_new_day_in_india_begins_at_zero(time_machine):
 def test_orders_and_other_calls_do_not_take_from_each_other():
     limiter = Limiter(account())
     assert granted(limiter, CallKind.ORDER, 20) == 10
-    assert granted(limiter, CallKind.CANCEL, 20) == 10
+    assert granted(limiter, CallKind.CANCEL, 20) == 8
+
+
+def test_a_long_row_of_cancels_leaves_reads_their_share():
+    figures = account()
+    until = time.monotonic() + 2.5
+
+    def cancel(_):
+        while time.monotonic() < until:
+            with suppress(Temporary):
+                Limiter(figures).acquire(CallKind.CANCEL, wait=3)
+
+    with ThreadPoolExecutor(10) as pool:
+        cancels = pool.map(cancel, range(10))
+        _until(lambda: limits.waiting(figures)[CallKind.CANCEL] > 0)
+        for _ in range(4):  # the two of a second, and those of the next
+            Limiter(figures).acquire(CallKind.READ, wait=2)
+        assert limits.waiting(figures)[CallKind.CANCEL] > 0, "the cancels were still at it"
+        list(cancels)
+
+
+def test_reads_and_cancels_together_stay_within_the_limit():
+    limiter = Limiter(account())
+    assert granted(limiter, CallKind.CANCEL, 20) + granted(limiter, CallKind.READ, 20) == 10
+
+
+def test_a_429_stops_the_share_of_reads_too():
+    Limiter(account()).back_off(CallKind.READ, 30)
+    with pytest.raises(Temporary):
+        Limiter(account()).acquire(CallKind.READ, wait=0)
 
 
 def test_reads_leave_room_for_cancels():

@@ -9,10 +9,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
+import structlog
 from django.db import transaction
 
 from ledger import prices
 from ledger.models import Instrument
+from ledger.trading_hours import HOURS
 from oms.lib.db import update_rows
 
 BATCH = 2000
@@ -22,6 +24,10 @@ DUMPED = (
     "updated_at",
 )  # fmt: skip
 QUOTED = ("lower_circuit", "upper_circuit", "previous_close", "updated_at")
+#: Characters that columns hold, for those that are taken over whole.
+_ROOM = {name: Instrument._meta.get_field(name).max_length or 0 for name in ("symbol", "type", "segment")}
+
+logger = structlog.get_logger(__name__)
 
 
 class DumpedInstrument(Protocol):
@@ -80,16 +86,25 @@ class SyncResult:
 def sync_instruments(rows: Sequence[DumpedInstrument], *, at: datetime) -> SyncResult:
     """Make the instruments of every exchange that occurs in `rows` what the dump says.
 
-    Those missing from the dump (expired, delisted) stay, since orders refer to them, but are no longer
-    tradable. Raises nothing for an empty dump: it retires nothing either.
+    Rows of exchanges whose hours we do not know are passed over, and so are rows that do not fit: one odd
+    row is no reason to have no instruments. Those missing from the dump (expired, delisted) stay, since
+    orders refer to them, but are no longer tradable. Raises nothing for an empty dump: it retires nothing
+    either.
     """
-    fresh = [_instrument(row, at) for row in rows]
+    listed = {(row.exchange, row.symbol): row for row in rows if row.exchange in HOURS and _fits(row)}
+    if len(listed) < len(rows):
+        logger.info("instruments_passed_over", count=len(rows) - len(listed), of=len(rows))
+    fresh = [_instrument(row, at) for row in listed.values()]
     Instrument.objects.bulk_create(
         fresh, batch_size=BATCH, update_conflicts=True, unique_fields=["exchange", "symbol"], update_fields=DUMPED
     )
-    gone = Instrument.objects.filter(exchange__in={row.exchange for row in rows}, is_tradable=True)
+    gone = Instrument.objects.filter(exchange__in={exchange for exchange, _ in listed}, is_tradable=True)
     retired = gone.exclude(dumped_at=at).update(is_tradable=False, updated_at=at)
     return SyncResult(listed=len(fresh), retired=retired)
+
+
+def _fits(row: DumpedInstrument) -> bool:
+    return all(len(getattr(row, name)) <= room for name, room in _ROOM.items())
 
 
 def _instrument(row: DumpedInstrument, at: datetime) -> Instrument:

@@ -76,6 +76,27 @@ def test_an_empty_dump_retires_nothing():
     assert get("INFY").is_tradable
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        replace(INFY, exchange="NSEIX", symbol="USDINR"),
+        replace(INFY, exchange="GLOBAL", symbol="DOW JONES"),
+        replace(INFY, symbol="X" * 41),
+        replace(INFY, symbol="ODD", type="WARRANT"),
+        replace(INFY, symbol="ODD", segment="A SEGMENT TOO LONG"),
+    ],
+    ids=["foreign", "global", "symbol", "type", "segment"],
+)
+def test_a_row_that_is_not_for_us_holds_up_no_other(odd):
+    assert sync_instruments([odd, INFY, CALL], at=AT) == SyncResult(listed=2, retired=0)
+    assert set(Instrument.objects.values_list("symbol", flat=True)) == {"INFY", CALL.symbol}
+
+
+def test_a_row_that_comes_twice_counts_once():
+    assert sync_instruments([INFY, replace(INFY, lot_size=2)], at=AT).listed == 1
+    assert get("INFY").lot_size == 2
+
+
 def test_a_large_dump_takes_few_statements(django_assert_max_num_queries):
     rows = [replace(INFY, token=n, symbol=f"SYM{n}") for n in range(5000)]
     with django_assert_max_num_queries(12):

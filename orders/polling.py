@@ -12,6 +12,7 @@ import structlog
 from ledger.selectors import instruments_are_stale
 from ledger.services.holdings import HeldBefore, open_holdings
 from ledger.services.instruments import apply_quotes, list_quotable, sync_instruments
+from ledger.trading_hours import HOURS
 from oms.lib.actors import BROKER
 from oms.lib.clock import now
 from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired, Temporary
@@ -49,6 +50,12 @@ def poll(broker_account_id: int) -> bool:
         except BrokerError as error:
             message = (error.message or type(error).__name__)[:300]
             logger.warning("poll_failed", broker_account=account.name, reason=message)
+            BrokerAccount.objects.filter(pk=account.pk).update(poll_message=message)
+        except Exception as error:
+            # A process boundary: a fault of our own blinds us like the broker's. Raised on, it would only be in a
+            # log, while orders still went out that nobody can see (docs/adr/0009).
+            logger.exception("poll_broke", broker_account=account.name)
+            message = f"{type(error).__name__}: {error}"[:300]
             BrokerAccount.objects.filter(pk=account.pk).update(poll_message=message)
         else:
             BrokerAccount.objects.filter(pk=account.pk).update(polled_at=begun_at, poll_message="")
@@ -124,7 +131,7 @@ def welcome_session(broker_account_id: int) -> None:
     broker, at = broker_for(account), now()
     try:
         if instruments_are_stale(at):
-            sync_instruments(broker.instruments(), at=at)
+            sync_instruments(broker.instruments(HOURS), at=at)
         held = [
             HeldBefore(row["exchange"], row["tradingsymbol"], Decimal(row["quantity"]), Decimal(row["average_price"]))
             for row in broker.holdings()

@@ -186,6 +186,22 @@ class TestOnePollAtATime:
         assert account.polled_at is None
         assert account.session_state == "OPEN"
 
+    def test_a_poll_that_fails_by_our_own_fault_stops_the_sending_and_is_seen(self, paper, broker_account, monkeypatch):
+        order = place(price=D(950))
+        with monkeypatch.context() as patch:
+            patch.setattr("orders.polling.count_misses", _break)
+            assert poll(broker_account.pk) is True
+        assert BrokerAccount.objects.get().poll_message == "ArithmeticError: a fault of ours"
+        drain(broker_account.pk)
+        assert fresh(order).state == "CREATED"
+        poll(broker_account.pk)
+        drain(broker_account.pk)
+        assert fresh(order).state == "ACKED"
+
+
+def _break(*_args, **_kwargs):
+    raise ArithmeticError("a fault of ours")
+
 
 def test_prices_and_bands_come_from_quotes(paper, broker_account, sbin):
     assert refresh_prices(broker_account.pk) >= 1

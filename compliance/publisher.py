@@ -18,6 +18,7 @@ STREAM = "order_events_stream"
 #: Entries kept for those who resume; the log itself is in the database.
 KEEP = 200_000
 BATCH = 1000
+COUNTED = 10_000
 PUBLISHER_LOCK = 0x504F4D53
 
 _NEXT = """SELECT xid, id, order_id, account_id, seq, event_type, recorded_at, c14n FROM compliance_orderevent
@@ -74,10 +75,15 @@ def try_lock() -> bool:
 
 
 def lag(server: "redis.Redis", at: datetime) -> tuple[float, int]:
-    """(seconds since the oldest unpublished event was recorded, how many are unpublished); (0, 0) when none."""
+    """(seconds since the oldest unpublished event was recorded, how many are unpublished); (0, 0) when none.
+
+    Counts no further than COUNTED: after a loss of Redis the whole log is unpublished, and this is asked often.
+    """
     after = last_published(server)
     ((count, oldest),) = fetch_rows(
-        "SELECT count(*), min(recorded_at) FROM compliance_orderevent WHERE (xid, id) > (%(xid)s, %(id)s)",
-        {"xid": after.xid, "id": after.id},
+        """SELECT count(*), min(recorded_at) FROM (
+               SELECT recorded_at FROM compliance_orderevent WHERE (xid, id) > (%(xid)s, %(id)s)
+               ORDER BY xid, id LIMIT %(limit)s) AS waiting""",
+        {"xid": after.xid, "id": after.id, "limit": COUNTED},
     )
     return (max((at - oldest).total_seconds(), 0.0) if oldest else 0.0), count

@@ -190,3 +190,12 @@ def test_lag_counts_from_the_oldest_event_not_yet_published(accounts):
     assert lag(client(), at) == (30.0, 2)
     publish(2)
     assert lag(client(), at) == (0.0, 0)
+
+
+def test_lag_is_asked_often_and_counts_only_so_far(accounts, monkeypatch):
+    monkeypatch.setattr(publisher, "COUNTED", 2)
+    at = now()
+    for seconds in (30, 20, 10):
+        with transaction.atomic():
+            write(accounts[0], "x", at=at - timedelta(seconds=seconds))
+    assert lag(client(), at) == (30.0, 2)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from compliance.selectors import accounts_visible_to
 from oms.lib.db import Read, fetch_rows
 from orders.models import BrokerAccount, Order
 from orders.states import LIVE, WORKING, State
-from orders.types import OrderSnapshot
+from orders.types import OrderSnapshot, TradeSnapshot
 
 User = AbstractBaseUser | AnonymousUser
 # In the statement's text, not a parameter: a plan that is made once cannot otherwise use the indexes of live orders.
@@ -148,14 +148,38 @@ def known_orders(broker_account_id: int, snapshots: Iterable[OrderSnapshot]) -> 
     return ours
 
 
-def recorded_trades(broker_account_id: int, dates: Iterable[date]) -> set[tuple[str, str, Decimal, Decimal]]:
-    """The trades recorded for some trade dates, as (broker order id, trade id, quantity, price)."""
+def orders_with_unseen_trades(broker_account_id: int, trades: Sequence[TradeSnapshot]) -> set[str]:
+    """Broker order ids of those trades that say something new. One query, one probe of an index for each trade.
+
+    New is what is not recorded, and what is recorded with another quantity or price while nobody has been
+    alerted to that (by the key that `orders.services.fills` gives the alert).
+    """
+    if not trades:
+        return set()
     rows = fetch_rows(
-        """SELECT broker_order_id, trade_id, quantity, price FROM orders_execution
-           WHERE broker_account_id = %(broker)s AND trade_date = ANY(%(dates)s)""",
-        {"broker": broker_account_id, "dates": list(dates)},
+        """SELECT DISTINCT t.broker_order_id
+           FROM unnest(%(exchanges)s::text[], %(orders)s::text[], %(trades)s::text[], %(dates)s::date[],
+                       %(quantities)s::numeric[], %(prices)s::numeric[])
+                AS t(exchange, broker_order_id, trade_id, trade_date, quantity, price)
+           LEFT JOIN LATERAL (
+               SELECT e.id, e.quantity, e.price FROM orders_execution AS e
+               WHERE e.broker_account_id = %(broker)s AND e.exchange = t.exchange
+                 AND e.broker_order_id = t.broker_order_id AND e.trade_id = t.trade_id AND e.trade_date = t.trade_date
+               LIMIT 1) AS e ON true
+           WHERE e.id IS NULL
+              OR (e.quantity, e.price) <> (t.quantity, t.price)
+                 AND NOT EXISTS (SELECT 1 FROM compliance_alert AS a WHERE a.key = 'trade-changed:' || e.id)""",
+        {
+            "broker": broker_account_id,
+            "exchanges": [t.exchange for t in trades],
+            "orders": [t.broker_order_id for t in trades],
+            "trades": [t.trade_id for t in trades],
+            "dates": [t.trade_date for t in trades],
+            "quantities": [t.quantity for t in trades],
+            "prices": [t.price for t in trades],
+        },
     )
-    return set(rows)
+    return {broker_order_id for (broker_order_id,) in rows}
 
 
 def open_sessions() -> list[int]:

@@ -17,7 +17,7 @@ from compliance.audit import EventType
 from compliance.services.alerts import raise_alert
 from oms.lib.actors import BROKER
 from orders.models import Amendment, BrokerMessage, Execution, Order
-from orders.selectors import Known, known_orders, recorded_trades
+from orders.selectors import Known, known_orders, orders_with_unseen_trades
 from orders.services import postings
 from orders.services.adoption import adopt
 from orders.services.desk import Desk
@@ -73,7 +73,7 @@ def apply_book(
     if strangers:
         adopt(broker_account_id, strangers, at=at)
         known = known_orders(broker_account_id, snapshots)
-    unseen = _with_unseen_trades(broker_account_id, trades)
+    unseen = orders_with_unseen_trades(broker_account_id, trades)
     looked_at = (read_at or at) if source in FRESH else None
     todo = [
         (known[s.broker_order_id].id, Observation(s, tuple(of_order[s.broker_order_id]), looked_at))
@@ -84,11 +84,6 @@ def apply_book(
     for start in range(0, len(todo), CHUNK):
         _apply_chunk(todo[start : start + CHUNK], at=at, source=source)
     return len(todo)
-
-
-def _with_unseen_trades(broker_account_id: int, trades: Sequence[TradeSnapshot]) -> set[str]:
-    recorded = recorded_trades(broker_account_id, {t.trade_date for t in trades})
-    return {t.broker_order_id for t in trades if (t.broker_order_id, t.trade_id, t.quantity, t.price) not in recorded}
 
 
 def _differs(known: Known, snapshot: OrderSnapshot) -> bool:

@@ -6,15 +6,18 @@ simply no prices: callers must know what to do without one in any case.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import redis
 import structlog
+from django.conf import settings
 
-from oms.lib.clock import rfc3339
+from oms.lib.clock import now, rfc3339
 from oms.lib.money import decimal_text
 from oms.lib.redis import client
+
+_WANTED, _TURN = "quotes:wanted", "quotes:turn"
 
 logger = structlog.get_logger(__name__)
 
@@ -39,7 +42,11 @@ def set_prices(prices: Mapping[int, tuple[Decimal, datetime]]) -> None:
 
 
 def get_prices(instrument_ids: Iterable[int]) -> dict[int, LastPrice]:
-    """The last prices that are known, in one round trip; an instrument without one is absent."""
+    """The last prices that are known, in one round trip; an instrument without one is absent.
+
+    What has none, or one too old to trade by (settings.PRICE_FRESH_SECONDS), is noted in a second round trip
+    as wanted: quotes are asked for it next.
+    """
     ids = list(instrument_ids)
     if not ids:
         return {}
@@ -48,7 +55,50 @@ def get_prices(instrument_ids: Iterable[int]) -> dict[int, LastPrice]:
     except redis.RedisError as error:
         logger.warning("prices_not_read", count=len(ids), reason=type(error).__name__)
         return {}
-    return {pk: _parsed(str(text)) for pk, text in zip(ids, texts, strict=True) if text}
+    found = {pk: _parsed(str(text)) for pk, text in zip(ids, texts, strict=True) if text}
+    moment = now()
+    oldest = moment - timedelta(seconds=settings.PRICE_FRESH_SECONDS)
+    if missed := [pk for pk in ids if pk not in found or found[pk].at < oldest]:
+        _want(missed, moment)
+    return found
+
+
+def most_wanted(limit: int) -> list[int]:
+    """The instruments that somebody last asked for in vain, latest first; older wishes are forgotten."""
+    if limit <= 0:
+        return []
+    try:
+        with client().pipeline(transaction=False) as pipe:
+            pipe.zremrangebyrank(_WANTED, 0, -limit - 1)
+            pipe.zrevrange(_WANTED, 0, limit - 1)
+            return [int(pk) for pk in pipe.execute()[1]]
+    except redis.RedisError as error:
+        logger.warning("wishes_not_read", reason=type(error).__name__)
+        return []
+
+
+def _want(instrument_ids: Iterable[int], at: datetime) -> None:
+    """Note that these have no fresh price: the next quotes are asked for them."""
+    try:
+        client().zadd(_WANTED, {str(pk): at.timestamp() for pk in instrument_ids})
+    except redis.RedisError as error:
+        logger.warning("wishes_not_noted", reason=type(error).__name__)
+
+
+def last_in_turn() -> int:
+    """The instrument at which the round of quotes has arrived; 0 before the first."""
+    try:
+        return int(str(client().get(_TURN) or 0))
+    except redis.RedisError:
+        return 0  # nor can prices be stored now
+
+
+def set_last_in_turn(instrument_id: int) -> None:
+    """Where the next call of `last_in_turn` goes on."""
+    try:
+        client().set(_TURN, instrument_id)
+    except redis.RedisError as error:
+        logger.warning("turn_not_noted", reason=type(error).__name__)
 
 
 def _parsed(text: str) -> LastPrice:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import structlog
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from ledger import prices
 from ledger.models import Instrument
@@ -18,6 +19,8 @@ from ledger.trading_hours import HOURS
 from oms.lib.db import update_rows
 
 BATCH = 2000
+#: One part in so many of the quotes asked for is for what nobody waits for.
+TURN_SHARE = 5
 INDEX_SEGMENT = "INDICES"
 DUMPED = (
     "name", "type", "segment", "token", "tick_size", "lot_size", "strike", "expiry", "is_tradable", "dumped_at",
@@ -162,15 +165,33 @@ def _take_over(instrument: Instrument, quote: QuotedInstrument, at: datetime) ->
 
 
 def list_quotable(first: Iterable[int] = (), *, limit: int = 500) -> list[tuple[str, str]]:
-    """(exchange, symbol) of up to `limit` instruments to ask quotes for: those with the ids `first`, then others.
+    """(exchange, symbol) of up to `limit` instruments to ask quotes for now.
 
-    `first` are the instruments that somebody has an order or a position in.
+    Those with the ids `first` (somebody has an order or a position in them), then those that somebody asked
+    for in vain, then others in turn: each call goes on where the last one ended, and a part of each is for
+    these, so that every instrument has its band and price some time.
     """
-    wanted = list(first)
-    columns = ("exchange", "symbol")
-    names = list(Instrument.objects.filter(pk__in=wanted).order_by("pk").values_list(*columns)[:limit])
-    others = Instrument.objects.filter(is_tradable=True).exclude(pk__in=wanted)
-    return names + list(others.order_by("pk").values_list(*columns)[: limit - len(names)])
+    room = limit - max(limit // TURN_SHARE, 1)
+    chosen = _quotable(Instrument.objects.filter(pk__in=list(first)), room)
+    wanted = Instrument.objects.filter(Q(is_tradable=True) | Q(type=Instrument.Type.INDEX))
+    wanted = wanted.filter(pk__in=prices.most_wanted(room)).exclude(pk__in=chosen)
+    chosen |= _quotable(wanted, room - len(chosen))
+    return list((chosen | _next_in_turn(chosen, limit - len(chosen))).values())
+
+
+def _next_in_turn(chosen: Iterable[int], count: int) -> dict[int, tuple[str, str]]:
+    others = Instrument.objects.filter(is_tradable=True).exclude(pk__in=list(chosen))
+    last = prices.last_in_turn()
+    turn = _quotable(others.filter(pk__gt=last), count)
+    turn |= _quotable(others.filter(pk__lte=last), count - len(turn))
+    if turn:
+        prices.set_last_in_turn(list(turn)[-1])
+    return turn
+
+
+def _quotable(instruments: "QuerySet[Instrument]", count: int) -> dict[int, tuple[str, str]]:
+    rows = instruments.order_by("pk").values_list("pk", "exchange", "symbol")[: max(count, 0)]
+    return {pk: (exchange, symbol) for pk, exchange, symbol in rows}
 
 
 def _named(names: Iterable[tuple[str, str]]) -> list[Instrument]:

@@ -138,5 +138,30 @@ def test_the_same_symbol_on_two_exchanges_keeps_two_prices():
 def test_quotes_are_asked_first_for_what_somebody_needs():
     sync_instruments([INFY, CALL, INDEX], at=AT)
     wanted = get(CALL.symbol).pk
-    assert list_quotable([wanted], limit=1) == [("NFO", CALL.symbol)]
+    assert list_quotable([wanted], limit=2)[0] == ("NFO", CALL.symbol)
     assert set(list_quotable([wanted])) == {("NFO", CALL.symbol), ("NSE", "INFY")}
+
+
+def test_every_instrument_has_its_turn_however_many_are_in_use():
+    sync_instruments([replace(INFY, token=n, symbol=f"SYM{n:02}") for n in range(30)], at=AT)
+    in_use = list(Instrument.objects.filter(symbol__lt="SYM20").values_list("pk", flat=True))
+    asked = [list_quotable(in_use, limit=10) for _ in range(11)]
+    assert all(len(names) == len(set(names)) == 10 for names in asked)
+    assert {symbol for names in asked for _, symbol in names} == {f"SYM{n:02}" for n in range(30)}
+
+
+def test_what_somebody_asked_for_in_vain_is_quoted_next_and_stays():
+    sync_instruments([INDEX, *(replace(INFY, token=n, symbol=f"SYM{n:02}") for n in range(30))], at=AT)
+    last, index = get("SYM29").pk, get("NIFTY 50").pk
+    assert ("NSE", "SYM29") not in list_quotable(limit=10)
+    assert get_prices([last, index]) == {}
+    for _ in range(2):
+        assert {("NSE", "SYM29"), ("NSE", "NIFTY 50")} <= set(list_quotable(limit=10))
+    assert len(list_quotable([last], limit=10)) == 10, "nothing is asked for twice"
+
+
+def test_what_can_no_longer_be_traded_is_wanted_in_vain():
+    sync_instruments([INFY, replace(CALL, symbol="GONE")], at=AT)
+    sync_instruments([INFY, CALL], at=LATER)
+    get_prices([get("GONE").pk])
+    assert set(list_quotable()) == {("NSE", "INFY"), ("NFO", CALL.symbol)}

@@ -1,9 +1,10 @@
 """Last prices in a real Valkey."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from ledger.prices import LastPrice, get_prices, set_prices
+from ledger.prices import LastPrice, get_prices, most_wanted, set_prices
+from oms.lib.clock import now
 
 AT = datetime(2026, 11, 20, 6, 0, 0, 250_000, tzinfo=UTC)
 
@@ -28,3 +29,16 @@ def test_without_redis_there_are_no_prices(settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     set_prices({1: (Decimal(1), AT)})
     assert get_prices([1]) == {}
+    assert most_wanted(10) == []
+
+
+def test_what_has_no_fresh_price_is_wanted_the_latest_first(settings):
+    at = now()
+    old = at - timedelta(seconds=settings.PRICE_FRESH_SECONDS + 1)
+    set_prices({1: (Decimal(1), at), 2: (Decimal(1), old)})
+    get_prices([1, 2])
+    assert most_wanted(10) == [2]
+    get_prices([3])
+    assert most_wanted(10) == [3, 2]
+    assert most_wanted(1) == [3]
+    assert most_wanted(10) == [3], "older wishes are forgotten"

@@ -17,7 +17,7 @@ from oms.lib.redis import client
 from orders import broker_login, looking, polling, sending
 from orders.selectors import open_sessions, with_work_waiting
 from orders.services.dispatch import abandon_amendments
-from orders.services.submission import abandon_submissions
+from orders.services.submission import abandon_submissions, expire_unsent
 
 #: A hint already on its way is not sent again for so long.
 HINT_SECONDS = 1
@@ -47,7 +47,16 @@ def _hint_key(task: Any, broker_account_id: int) -> str:
     return f"oms:hint:{task.name}:{broker_account_id}"
 
 
+def hint_to_look_again(broker_account_id: int, broker_order_id: str) -> None:
+    """The same, from within: the next poll hints again."""
+    try:
+        hint_to_look(broker_account_id, broker_order_id)
+    except (redis.RedisError, look_at_orders.app.connection().recoverable_connection_errors) as error:
+        logger.warning("hint_lost", broker_account=broker_account_id, reason=type(error).__name__)
+
+
 hints.listen("submit", hint_to_send)
+hints.listen("look", hint_to_look_again)
 hints.listen("amend", hint_to_send)
 
 
@@ -86,6 +95,7 @@ def sweep() -> None:
     """Every second: find what was left behind by lost hints and dead workers, and keep sessions open."""
     at = now()
     broker_login.keep_sessions(at=at)
+    expire_unsent(at=at)
     abandon_submissions(at=at)
     abandon_amendments(at=at)
     for broker_account_id in with_work_waiting(at=at):

@@ -5,7 +5,7 @@ An order is claimed once; whatever happens to the worker after that, nobody send
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -13,12 +13,14 @@ from django.db import transaction
 from compliance.selectors import Controls, controls_of
 from ledger.services.books import Status as ReserveStatus
 from oms.lib.actors import BROKER, SYSTEM
+from oms.lib.clock import ist_date
 from oms.lib.db import fetch_rows
 from orders.models import BrokerMessage, Order
 from orders.services import postings
 from orders.services.desk import Desk
 from orders.services.overlay import close_with
 from orders.states import Event, State
+from orders.trading_days import last_weekday
 from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Side, Unconfirmed, Variety
 
 #: A broker call is bounded by 7 s and tried for 2 s more; an older claim has nobody left to answer for it.
@@ -37,11 +39,11 @@ def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Su
     """Claim up to `limit` waiting orders, oldest first, and record the attempt; empty when none waits.
 
     Workers do not wait for each other's rows. Nothing is claimed while the broker session is not open or
-    its last poll failed: what we could not watch, we do not send. What a kill switch has caught
-    meanwhile is refused instead of sent.
+    its last poll failed: what we could not watch, we do not send. An order whose day is over is never
+    claimed (see `expire_unsent`). What a kill switch has caught meanwhile is refused instead of sent.
     """
     with transaction.atomic(durable=True):
-        ids = _lock_waiting(broker_account_id, limit)
+        ids = _lock_waiting(broker_account_id, limit, at)
         desk = Desk.open(ids, actor=SYSTEM, at=at)
         waiting = list(desk.orders.values())
         stopped = _caught_by_switch(waiting)
@@ -60,15 +62,21 @@ def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Su
     return [Submission(order.id, instruction_for(order)) for order in sent]
 
 
-def _lock_waiting(broker_account_id: int, limit: int) -> list[UUID]:
+def _lock_waiting(broker_account_id: int, limit: int, at: datetime) -> list[UUID]:
     rows = fetch_rows(
         """SELECT o.id FROM orders_order AS o JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
            WHERE o.broker_account_id = %(broker)s AND o.state = 'CREATED' AND o.broker_order_id = ''
              AND b.session_state = 'OPEN' AND b.poll_message = ''
+             AND o.trade_date >= CASE o.variety WHEN 'amo' THEN %(amo_from)s ELSE %(today)s END
            ORDER BY o.id LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED""",
-        {"broker": broker_account_id, "limit": limit},
+        {"broker": broker_account_id, "limit": limit, **_first_days(at)},
     )
     return [pk for (pk,) in rows]
+
+
+def _first_days(at: datetime) -> dict[str, date]:
+    """From which trade dates orders may still be sent; `orders.trading_days.is_over` as an index can use it."""
+    return {"today": ist_date(at), "amo_from": last_weekday(at)}
 
 
 def _caught_by_switch(orders: list[Order]) -> list[Order]:
@@ -158,5 +166,29 @@ def abandon_submissions(*, at: datetime) -> int:
         for order in orders:
             desk.fire(order, Event.AMBIGUOUS, {"reason": "the worker that was sending it died"})
             postings.books_of(desk).mark_reserve(desk.claims[order.id], ReserveStatus.RECONCILING)
+        desk.write()
+    return len(orders)
+
+
+def expire_unsent(*, at: datetime) -> int:
+    """End the orders that were never sent while their day lasted, and give back their capital. Returns how many.
+
+    Their prices are yesterday's: to send them now would be a decision that nobody took.
+    """
+    with transaction.atomic(durable=True):
+        rows = fetch_rows(
+            """SELECT id FROM orders_order WHERE state = 'CREATED' AND broker_order_id = ''
+                 AND trade_date < CASE variety WHEN 'amo' THEN %(amo_from)s ELSE %(today)s END
+               ORDER BY id LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",
+            _first_days(at),
+        )
+        desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
+        orders = list(desk.orders.values())
+        if orders:
+            desk.open_books(orders)
+        for order in orders:
+            desk.fire(order, Event.B_EXPIRE, {"reason": "its day ended before it could be sent", "by": "the house"})
+            postings.release(desk, order)
+        close_with(desk, orders)
         desk.write()
     return len(orders)

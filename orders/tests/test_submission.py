@@ -1,6 +1,6 @@
 """Sending once: what may be claimed, what an answer does, and what a dead worker leaves behind."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 
 import pytest
@@ -13,7 +13,8 @@ from orders.models import Amendment, BrokerAccount, BrokerMessage, Order
 from orders.selectors import with_work_waiting
 from orders.services.amendment import request_cancel, request_modify
 from orders.services.dispatch import abandon_amendments, answer_amendment, claim_amendments
-from orders.services.submission import abandon_submissions, answer_place, claim_orders
+from orders.services.submission import abandon_submissions, answer_place, claim_orders, expire_unsent
+from orders.tasks import sweep
 from orders.tests.factories import TRADER, broker_id, fresh, place, see, send
 from orders.types import (
     Accepted,
@@ -25,6 +26,7 @@ from orders.types import (
     Side,
     TimeInForce,
     Unconfirmed,
+    Variety,
 )
 
 pytestmark = pytest.mark.django_db
@@ -104,6 +106,46 @@ class TestClaim:
         assert submission.instruction.terms.price == 950
 
 
+class TestADayThatEnded:
+    """Friday 20 November 2026, 15:20 in India; what was not sent that day must not go at Friday's prices."""
+
+    FRIDAY = datetime(2026, 11, 20, 9, 50, tzinfo=UTC)
+
+    @pytest.fixture(autouse=True)
+    def _on_friday(self, time_machine):
+        time_machine.move_to(self.FRIDAY, tick=False)
+
+    @pytest.mark.parametrize(
+        ("variety", "days", "goes"),
+        [("regular", 0, True), ("regular", 1, False), ("regular", 3, False), ("amo", 1, True), ("amo", 3, True), ("amo", 4, False)],
+    )
+    def test_what_was_not_sent_expires_and_gives_back(self, portfolio, variety, days, goes):
+        order = place(variety=Variety(variety))
+        later = self.FRIDAY + timedelta(days=days)
+        if goes:
+            assert expire_unsent(at=later) == 0
+            assert claim(order, at=later) == [order.pk]
+            return
+        assert claim(order, at=later) == []
+        assert fresh(order).state == "CREATED"
+        assert expire_unsent(at=later) == 1
+        order = fresh(order)
+        assert (order.state, order.ended_at, free(portfolio)) == ("EXPIRED", later, (1_000_000, 0))
+        expired = order_events(order.pk).get(event_type="ORDER_EXPIRED")
+        assert "before it could be sent" in expired.data["reason"]
+        assert expire_unsent(at=later) == 0
+
+    def test_the_day_is_that_of_india_and_the_sweep_sees_to_it(self, time_machine):
+        order = place()
+        time_machine.move_to(datetime(2026, 11, 20, 18, 29, 59, tzinfo=UTC), tick=False)
+        BrokerAccount.objects.update(session_state="EXPIRED")
+        sweep()
+        assert fresh(order).state == "CREATED"
+        time_machine.move_to(datetime(2026, 11, 20, 18, 30, tzinfo=UTC), tick=False)
+        sweep()
+        assert fresh(order).state == "EXPIRED"
+
+
 class TestAnswers:
     def test_accepted(self):
         order = send(place())
@@ -169,7 +211,6 @@ class TestADeadWorker:
             abandon_submissions(at=at + timedelta(seconds=11))
             answer_place(order.pk, outcome, at=now())
             assert fresh(order).state == state
-            Order.objects.filter(pk=order.pk, broker_order_id="B1").update(broker_order_id=str(order.pk))
 
     def test_an_amendment_too(self):
         order = see(send(place()), BrokerStatus.OPEN)

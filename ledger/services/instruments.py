@@ -28,7 +28,8 @@ DUMPED = (
 )  # fmt: skip
 QUOTED = ("lower_circuit", "upper_circuit", "previous_close", "updated_at")
 #: Characters that columns hold, for those that are taken over whole.
-_ROOM = {name: Instrument._meta.get_field(name).max_length or 0 for name in ("symbol", "type", "segment")}
+_TEXTS = ("symbol", "type", "segment")
+_ROOM = {field.name: field.max_length or 0 for field in Instrument._meta.concrete_fields if field.name in _TEXTS}
 
 logger = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ def main() -> int:
     """0, or 1 when the OMS does not start."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone; may be repeated")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of one run under load (default 5)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of one run under load (default 3)")
     options = parser.parse_args()
     try:
         with running() as stack:

@@ -43,7 +43,7 @@ class Instrument(models.Model):
         PE = "PE", "Put option"
         INDEX = "INDEX"
 
-    exchange = models.CharField(max_length=4)
+    exchange = models.CharField(max_length=10)
     symbol = models.CharField(max_length=40)
     name = models.CharField(max_length=120, blank=True)
     type = models.CharField(max_length=5, choices=Type, default=Type.EQ)

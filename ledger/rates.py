@@ -81,6 +81,7 @@ def charges_on(rate: ChargeRate, side: str, turnover: Decimal) -> Decimal:
 def reserve_price(
     *,
     type: str,
+    side: str,
     price: Decimal | None,
     stop_price: Decimal | None,
     last_price: Decimal | None,
@@ -88,11 +89,11 @@ def reserve_price(
 ) -> Decimal | None:
     """The worst price, in rupees, that an order may execute at; None when that cannot be known.
 
-    LIMIT and STOP_LIMIT: their price. MARKET and STOP: the last price (or a higher trigger) raised by
-    the market protection.
+    LIMIT and STOP_LIMIT: their price; a sale may fetch more, so the last price if that is higher. MARKET and
+    STOP: the last price (or a higher trigger) raised by the market protection.
     """
     if type in ("LIMIT", "STOP_LIMIT"):
-        return price
+        return max(price, last_price) if side == "SELL" and price is not None and last_price is not None else price
     known = [p for p in (last_price, stop_price) if p is not None]
     if not known:
         return None

@@ -117,6 +117,14 @@ for _event, _targets in RULES.items():
     setattr(Transitions, _event.value, _method)
 
 
+#: Columns of an order that never change without an event of its chain.
+RECORDED = ("state", "quantity", "price", "stop_price", "type", "filled_quantity", "filled_value", "broker_order_id")
+
+
+def _row(name: str) -> str:
+    return ", ".join(f'{name}."{column}"' for column in RECORDED)
+
+
 class Order(Transitions):
     """One order, from the moment a trader sends it until nothing of it is left working.
 
@@ -139,7 +147,7 @@ class Order(Transitions):
     instrument = models.ForeignKey("ledger.Instrument", models.PROTECT, null=True, related_name="orders")
     broker_account = models.ForeignKey(BrokerAccount, models.PROTECT, null=True, related_name="orders")
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.API)
-    exchange = models.CharField(max_length=4)
+    exchange = models.CharField(max_length=10)
     symbol = models.CharField(max_length=40)
     segment = models.CharField(max_length=12, blank=True)
     side = models.CharField(max_length=4, choices=Side)
@@ -226,6 +234,16 @@ class Order(Transitions):
                 field="state",
                 transitions=sorted({(str(source), str(target)) for (source, _), target in TABLE.items()}),
             ),
+            # What an order is may only change together with the event that says so.
+            pgtrigger.Trigger(
+                name="every_change_recorded",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    f"(({_row('OLD')}) IS DISTINCT FROM ({_row('NEW')}) AND NEW.event_seq <= OLD.event_seq)"
+                ),
+                func="RAISE EXCEPTION 'order %: changed without an event', OLD.id;",
+            ),
             *undeletable(),
         ]
 
@@ -284,6 +302,15 @@ class Amendment(models.Model):
     disclosed_quantity = _quantity(null=True, blank=True)
     reserve_id = models.UUIDField(null=True, editable=False, help_text="The entry that raised the reservation.")
     extra_units = _quantity(default=Decimal(0))
+    need = models.DecimalField(
+        max_digits=20, decimal_places=2, default=Decimal(0), help_text="Rupees that the new terms need in reserve."
+    )
+    raised = models.DecimalField(
+        max_digits=20, decimal_places=2, default=Decimal(0), help_text="Rupees reserved on top for it."
+    )
+    held = models.DecimalField(
+        max_digits=20, decimal_places=2, default=Decimal(0), help_text="Rupees in reserve once it was asked for."
+    )
     requested_by = models.CharField(max_length=80)
     reason = models.CharField(max_length=300, blank=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -324,7 +351,7 @@ class Execution(models.Model):
     order = models.ForeignKey(Order, models.PROTECT, related_name="executions")
     account_id = models.BigIntegerField()
     broker_account = models.ForeignKey(BrokerAccount, models.PROTECT, related_name="executions")
-    exchange = models.CharField(max_length=4)
+    exchange = models.CharField(max_length=10)
     broker_order_id = models.CharField(max_length=40)
     trade_id = models.CharField(max_length=60)
     trade_date = models.DateField()

@@ -16,7 +16,7 @@ from oms.lib.clock import now
 from oms.lib.redis import client
 from orders import broker_login, looking, polling, sending
 from orders.selectors import open_sessions, with_work_waiting
-from orders.services.dispatch import abandon_amendments
+from orders.services.dispatch import abandon_amendments, close_lost_cancels
 from orders.services.submission import abandon_submissions, expire_unsent
 
 #: A hint already on its way is not sent again for so long.
@@ -98,6 +98,7 @@ def sweep() -> None:
     expire_unsent(at=at)
     abandon_submissions(at=at)
     abandon_amendments(at=at)
+    close_lost_cancels(at=at)
     for broker_account_id in with_work_waiting(at=at):
         hint_to_send(broker_account_id)
 

@@ -85,6 +85,20 @@ class Terms:
     disclosed_quantity: Decimal = Decimal(0)
 
 
+def has_other_terms(
+    seen: Terms, *, type: str, quantity: Decimal, price: Decimal | None, stop_price: Decimal | None
+) -> bool:
+    """Whether a broker's row shows other terms than an order has.
+
+    The price of an unpriced order is the broker's own (market protection) and says nothing.
+    """
+    if seen.quantity != quantity:
+        return True
+    if type in UNPRICED:
+        return False
+    return seen.price != price or (type in STOPS and seen.stop_price != stop_price)
+
+
 @dataclass(frozen=True, slots=True)
 class Modification:
     """The terms that a trader wants changed; None leaves a term as it is."""
@@ -205,6 +219,9 @@ class NotSent:
     message: str
     raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
+
+#: The code of a refusal that says nothing of the order: the access token is dead.
+SESSION_EXPIRED = "TokenException"
 
 #: What became of one call to a broker.
 Outcome = Accepted | Refused | Unconfirmed | NotSent

@@ -6,7 +6,7 @@ order's first event, as the exchange asks (CIR/MRD/DP/09/2012).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from compliance.screening.facts import Contract, Denial, Limit, Proposal, Surroundings
@@ -17,7 +17,8 @@ from oms.lib.money import decimal_text
 class Finding:
     """One check: its code, whether it passed, what was compared with what, and the words for a person.
 
-    `pointer` names the request's field at fault, as a JSON pointer; empty when none is.
+    `pointer` names the request's field at fault, as a JSON pointer; empty when none is. `source` says which
+    version of whose limits was compared with.
     """
 
     code: Denial
@@ -26,6 +27,7 @@ class Finding:
     limit: str = ""
     message: str = ""
     pointer: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +238,12 @@ def price_is_fresh(p: Proposal, a: Surroundings) -> Finding | None:
 def _within(limit: Limit | None, value: Decimal, code: Denial, what: str, pointer: str) -> Finding | None:
     if limit is None:
         return None
-    return _when(
+    finding = _when(
         value <= limit.value, code,
         f"{what} would be {decimal_text(value)}, above the limit {decimal_text(limit.value)} ({limit.source}).",
         value=value, limit=limit.value, pointer=pointer,
     )  # fmt: skip
+    return replace(finding, source=limit.source)
 
 
 def order_quantity(p: Proposal, a: Surroundings) -> Finding | None:

@@ -1,6 +1,5 @@
 """The capital ledger: what is available, where the money is, how it moved, and paying in."""
 
-
 from typing import Any
 
 from django.http import Http404, HttpResponse

@@ -156,9 +156,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "stt_sell",
-                    models.DecimalField(
-                        decimal_places=8, default=Decimal(0), max_digits=12, verbose_name="STT, sell"
-                    ),
+                    models.DecimalField(decimal_places=8, default=Decimal(0), max_digits=12, verbose_name="STT, sell"),
                 ),
                 ("exchange_fee", models.DecimalField(decimal_places=8, default=Decimal(0), max_digits=12)),
                 (

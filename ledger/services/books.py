@@ -19,13 +19,11 @@ from ledger.models import AssetTransaction, Bucket, CapitalAccount, CapitalEntry
 from ledger.positions import Effect, Holding, Trade, apply_trade
 from ledger.selectors import forget_available
 from ledger.services.claims import Claim, Fill, InsufficientCapital, PositionKey, Settlement
+from ledger.services.locking import books_locked, create_missing_positions
 from oms.lib.actors import Actor
 from oms.lib.db import (
-    Read,
-    distinct,
     execute,
     insert_rows,
-    model_read,
     one_round_trip,
     read_all,
     require_transaction,
@@ -81,7 +79,7 @@ class Books:
         require_transaction()
         keys = set(position_keys)
         if create_positions and keys:
-            _create_missing_positions(sorted(keys), at)
+            create_missing_positions(sorted(keys), at)
         return cls.of(*read_all(*books_locked(portfolio_ids, keys)), actor=actor, at=at)
 
     @classmethod
@@ -125,29 +123,31 @@ class Books:
     def settle(self, claim: Claim, fill: Fill) -> Settlement:
         """Book one execution: close and open the position, allocate from the order's reservation, charge.
 
-        The reservation is used up in proportion to the units filled; what this share leaves over goes
-        back to free, and what it lacks comes from free, below zero if the market so decided.
+        The reservation pays first what this fill opens and costs; of the rest, what the units still to open
+        do not need goes back to free. What it lacks comes from free, below zero if the market so decided.
         """
         portfolio, position = self.portfolios[claim.portfolio_id], self._position(claim)
         effect = apply_trade(_holding(position), fill.trade)
-        share = _share(claim.reserved, fill)
-        from_reserve = min(share, effect.allocated)
+        new = fill.draws / fill.trade.quantity  # the rest was paid for by the execution that this one replaces
+        from_reserve = min(claim.reserved, to_paisa(effect.allocated * new))
+        left = claim.reserved - from_reserve
+        returned = max(min(left, to_paisa(fill.charges * new)), left - _to_keep(claim, fill), ZERO)
         steps = (
             (Kind.RELEASE, effect.released, Bucket.ALLOCATED, Bucket.FREE),
             (Kind.REALISE, max(effect.realised, ZERO), Bucket.OUTSIDE, Bucket.FREE),
             (Kind.REALISE, max(-effect.realised, ZERO), Bucket.FREE, Bucket.OUTSIDE),
             (Kind.ALLOCATE, from_reserve, Bucket.RESERVED, Bucket.ALLOCATED),
-            (Kind.RELEASE, share - from_reserve, Bucket.RESERVED, Bucket.FREE),
+            (Kind.RELEASE, returned, Bucket.RESERVED, Bucket.FREE),
             (Kind.ALLOCATE, effect.allocated - from_reserve, Bucket.FREE, Bucket.ALLOCATED),
             (Kind.CHARGE, fill.charges, Bucket.FREE, Bucket.OUTSIDE),
         )
         for step, (kind, amount, debit, credit) in enumerate(steps):
             key = f"{fill.execution_id}:{step}"
             self.move(portfolio, kind, amount, debit, credit, key=key, claim=claim, execution_id=fill.execution_id)
-        claim.reserved -= share
+        claim.reserved = left - returned
         self._promise(claim, -min(claim.units, fill.draws))
         self._book(position, claim.order_id, fill, effect)
-        return Settlement(effect, share - from_reserve, overdrawn=portfolio.free < 0)
+        return Settlement(effect, returned, overdrawn=portfolio.free < 0)
 
     def release(self, claim: Claim, *, failed: bool = False) -> Decimal:
         """Give back all that the order still holds: it ended (or `failed`: refused, or lost). Returns rupees."""
@@ -350,44 +350,11 @@ def _count_today(position: Position, side: str, quantity: Decimal, value: Decima
         position.day_sell_value += value
 
 
-def _share(reserved: Decimal, fill: Fill) -> Decimal:
-    if fill.draws >= fill.remaining:
-        return reserved
-    return to_paisa(reserved * fill.draws / fill.remaining)
-
-
-def books_locked(
-    portfolio_ids: Iterable[int], position_keys: Iterable[PositionKey]
-) -> tuple[Read[list[Position]], Read[list[CapitalAccount]]]:
-    """The reads that lock positions and, after them, capital accounts; in one round trip they run in turn."""
-    clauses = "WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE"
-    return (
-        _positions_locked(sorted(set(position_keys))),
-        model_read(CapitalAccount, clauses, {"ids": distinct(portfolio_ids)}),
-    )
-
-
-def _positions_locked(keys: list[PositionKey]) -> Read[list[Position]]:
-    clauses = """JOIN unnest(%(portfolios)s::bigint[], %(instruments)s::bigint[], %(products)s::text[])
-        AS k(portfolio, instrument, product)
-        ON t.capital_account_id = k.portfolio AND t.instrument_id = k.instrument AND t.product = k.product
-        ORDER BY t.id FOR NO KEY UPDATE OF t"""
-    portfolios, instruments, products = [k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys]
-    return model_read(Position, clauses, {"portfolios": portfolios, "instruments": instruments, "products": products})
-
-
-def _create_missing_positions(keys: list[PositionKey], at: datetime) -> None:
-    accounts = dict(CapitalAccount.objects.filter(pk__in={k[0] for k in keys}).values_list("pk", "account_id"))
-    Position.objects.bulk_create(
-        [
-            Position(
-                capital_account_id=portfolio, account_id=accounts[portfolio], instrument_id=instrument,
-                product=product, updated_at=at,
-            )
-            for portfolio, instrument, product in keys
-        ],
-        ignore_conflicts=True,
-    )  # fmt: skip
+def _to_keep(claim: Claim, fill: Fill) -> Decimal:
+    """The part of the reservation for the units that are still to open after this fill; the promised ones close."""
+    opens = max(fill.remaining - claim.units, ZERO)
+    still = max(opens - max(fill.draws - claim.units, ZERO), ZERO)
+    return to_paisa(claim.reserved * still / opens) if still else ZERO
 
 
 def _set_reserve_status(statuses: dict[UUID, Status]) -> None:

@@ -36,7 +36,7 @@ class Claim:
 class Fill:
     """One execution to be booked.
 
-    `remaining` are the order's unexecuted units before it. `draws` are the units that use up the order's
+    `remaining` are the units that the reservation still covers before it. `draws` are the units that use up the order's
     reservation: all of them, unless they replace units booked before (an inferred execution).
     """
 

@@ -114,7 +114,7 @@ def world(portfolio, other_account, sbin, infy) -> World:
 
 
 @given(sequence=st.lists(st.lists(verbs, min_size=1, max_size=3), max_size=14))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_sequence_of_verbs_balances(world: World, sequence):
     """Each inner list is one unit of work: what the verbs of one see of each other is not yet written."""
     world = World(world.portfolios, world.instruments)

@@ -44,7 +44,10 @@ def test_every_column_but_status_is_fixed(portfolio):
 def test_nothing_is_deleted(portfolio, sbin, table):
     order = send(place())
     see(order, BrokerStatus.COMPLETE, [trade(order, 1, 10)])
-    for statement, words in ((f"DELETE FROM {table}", "Cannot delete"), (f"TRUNCATE {table} CASCADE", "Cannot truncate")):  # noqa: S608
+    for statement, words in (
+        (f"DELETE FROM {table}", "Cannot delete"),
+        (f"TRUNCATE {table} CASCADE", "Cannot truncate"),
+    ):
         at_commit()
         with pytest.raises(DatabaseError, match=words), transaction.atomic():
             execute(statement)

@@ -146,7 +146,7 @@ class TestWhatToReserve:
         ],
     )
     def test_the_worst_price_an_order_may_execute_at(self, given, worst):
-        fields = {"price": None, "stop_price": None, "last_price": None, "protection": None}
+        fields = {"side": "BUY", "price": None, "stop_price": None, "last_price": None, "protection": None}
         assert reserve_price(**(fields | given)) == worst
 
     def test_opening_units_need_margin_and_the_whole_order_its_charges(self, card):

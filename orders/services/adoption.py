@@ -26,7 +26,8 @@ def adopt(broker_account_id: int, strangers: Sequence[OrderSnapshot], *, at: dat
     """Take in orders that are not ours, under the broker account's default account; their progress is applied after."""
     with transaction.atomic(durable=True):
         # One adopter at a time, so that two polls do not adopt the same order under two ids.
-        broker_account = BrokerAccount.objects.select_for_update(no_key=True).get(pk=broker_account_id)
+        rows = BrokerAccount.objects.select_related("default_account").select_for_update(of=("self",), no_key=True)
+        broker_account = rows.get(pk=broker_account_id)
         already = known_orders(broker_account_id, strangers)
         strangers = [s for s in strangers if s.broker_order_id not in already]
         owned = read(portfolio_ids_of([broker_account.default_account_id]))[broker_account.default_account_id]
@@ -40,7 +41,8 @@ def adopt(broker_account_id: int, strangers: Sequence[OrderSnapshot], *, at: dat
             if instrument is not None:
                 order.instrument_id, order.segment = instrument.pk, instrument.segment
             desk.add(order)
-            desk.note(order, EventType.ORDER_ADOPTED, _described(order, snapshot))
+            owner = {"account": broker_account.default_account.code, "ucc": broker_account.default_account.ucc}
+            desk.note(order, EventType.ORDER_ADOPTED, owner | _described(order, snapshot))
             desk.fire(order, Event.ACK, {"broker_order_id": order.broker_order_id})
         desk.write()
         raise_alert(
@@ -75,8 +77,9 @@ def _type_that_fits(snapshot: OrderSnapshot) -> str:
 
 def _described(order: Order, snapshot: OrderSnapshot) -> dict[str, object]:
     return {
-        "broker_order_id": order.broker_order_id, "exchange": order.exchange, "symbol": order.symbol,
-        "side": order.side, "order_type": order.type, "product": order.product, "quantity": order.quantity,
+        "broker_order_id": order.broker_order_id, "segment": order.segment, "exchange": order.exchange,
+        "symbol": order.symbol, "side": order.side, "order_type": order.type, "product": order.product,
+        "quantity": order.quantity,
         "price": order.price, "stop_price": order.stop_price, "broker_status": snapshot.raw_status,
         "tags": list(snapshot.tags),
     }  # fmt: skip

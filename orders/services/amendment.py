@@ -53,21 +53,19 @@ def request_modify(
         amendment = _amendment(order, Amendment.Kind.MODIFY, actor, at, reason, change)
         order.version += 1
         desk.note(order, EventType.MODIFY_REQUESTED, {**change.described(), "reason": reason})
+        claim = desk.claims[order.id]
         if change.raises or change.extra_units:
-            postings.reserve(desk, order, desk.claims[order.id], change.raises, change.extra_units)
+            postings.reserve(desk, order, claim, change.raises, change.extra_units)
+        amendment.need, amendment.raised, amendment.held = change.need, change.raises, claim.reserved
         if order.state == State.CREATED:
             change.apply(order)
             amendment.state, amendment.sent_at = Amendment.State.CONFIRMED, at
             desk.note(order, EventType.ORDER_MODIFIED, change.described())
-            _give_back(desk, order, change)
+            postings.lower(desk, order, claim.reserved - change.need, f"{order.id}:LOWER:{order.version}")
         amendment.save(force_insert=True)
         desk.write()
         hint("amend", order.broker_account_id)
     return order
-
-
-def _give_back(desk: Desk, order: Order, change: Change) -> None:
-    postings.lower(desk, order, change.need, f"{order.id}:LOWER:{order.version}")
 
 
 def request_cancels(

@@ -11,22 +11,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+import structlog
+from django.db import OperationalError, transaction
 
 from compliance.audit import EventType
 from compliance.services.alerts import raise_alert
 from oms.lib.actors import BROKER
+from oms.lib.hints import hint
 from orders.models import Amendment, BrokerMessage, Execution, Order
 from orders.selectors import Known, known_orders, orders_with_unseen_trades
 from orders.services import postings
 from orders.services.adoption import adopt
 from orders.services.desk import Desk
-from orders.services.fills import apply_fills
+from orders.services.fills import apply_fills, working_quantity
+from orders.services.outside import adopt_terms, was_changed_since
 from orders.services.overlay import FRESH, close_amendments, confirm_modifications
-from orders.states import ENDED, LIVE, Event, State
-from orders.types import BrokerStatus, OrderSnapshot, TradeSnapshot
+from orders.states import ENDED, LIVE, WORKING, Event, State
+from orders.types import BrokerStatus, OrderSnapshot, TradeSnapshot, has_other_terms
 
 CHUNK = 250
+logger = structlog.get_logger(__name__)
 
 EVENT_OF = {
     BrokerStatus.PENDING: Event.B_PENDING,
@@ -82,8 +86,30 @@ def apply_book(
     ]
     todo.sort(key=lambda item: item[0])
     for start in range(0, len(todo), CHUNK):
-        _apply_chunk(todo[start : start + CHUNK], at=at, source=source)
+        _apply_isolated(todo[start : start + CHUNK], at=at, source=source)
     return len(todo)
+
+
+def _apply_isolated(todo: Sequence[tuple[UUID, Observation]], *, at: datetime, source: str) -> None:
+    """Apply a chunk; when it fails, row by row, so that one bad row does not blind the whole account."""
+    try:
+        _apply_chunk(todo, at=at, source=source)
+    except OperationalError:
+        raise  # the database is away, or a lock was not had in time: no row is to blame
+    except Exception as error:
+        if len(todo) > 1:
+            for one in todo:
+                _apply_isolated([one], at=at, source=source)
+            return
+        ((order_id, seen),) = todo
+        broker_order_id = seen.snapshot.broker_order_id
+        logger.exception("row_not_applied", order_id=str(order_id), broker_order_id=broker_order_id)
+        with transaction.atomic(durable=True):
+            raise_alert(
+                key=f"row-not-applied:{order_id}", kind="ROW_NOT_APPLIED", severity="CRITICAL", at=at,
+                order_id=order_id, details={"error": f"{type(error).__name__}: {error}"[:500]},
+                summary=f"What the broker says of order {broker_order_id} cannot be applied: {error}",
+            )  # fmt: skip
 
 
 def _differs(known: Known, snapshot: OrderSnapshot) -> bool:
@@ -94,8 +120,18 @@ def _differs(known: Known, snapshot: OrderSnapshot) -> bool:
         or known.exchange_order_id != snapshot.exchange_order_id
         or known.has_open_amendment
         or State(known.state) in _UNSETTLED
+        or (known.state in WORKING and _has_other_terms(known, snapshot))
     )
 
+
+def _has_other_terms(ours: Known | Order, snapshot: OrderSnapshot) -> bool:
+    return snapshot.status not in (BrokerStatus.OVERLAY, BrokerStatus.PENDING) and has_other_terms(
+        snapshot.terms, type=ours.type, quantity=ours.quantity, price=ours.price, stop_price=ours.stop_price
+    )
+
+
+#: The broker's last words: final whatever it counted by then, for only a late fill may still follow.
+ENDINGS = frozenset({Event.B_CANCEL, Event.B_REJECT, Event.B_EXPIRE})
 
 #: States in which even a row that looks the same may have something to say.
 _UNSETTLED = frozenset({State.CREATED, State.SUBMITTING, State.UNKNOWN, State.LOST})
@@ -144,12 +180,13 @@ def observe(
         _link(desk, order, snapshot, source)
     confirm_modifications(desk, order, snapshot, amendments, looked_at=seen.looked_at)
     grew = apply_fills(desk, order, seen.snapshot, seen.trades, executions)
+    _notice_other_terms(desk, order, snapshot, amendments, looked_at=seen.looked_at)
     event = EVENT_OF.get(snapshot.status)
-    if event is not None and not _is_behind(order, snapshot):
+    if event is not None and (event in ENDINGS or not _is_behind(order, snapshot)):
         order.broker_message = snapshot.message[:500] or order.broker_message
         if event is Event.B_REJECT and not order.rejection_reason:
             order.rejection_code, order.rejection_reason = "BROKER", order.broker_message
-        desk.fire(order, event, _said(snapshot), broker_time=snapshot.broker_time)
+        desk.fire(order, event, _said(snapshot, amendments), broker_time=snapshot.broker_time)
     _complete(desk, order, snapshot)
     if snapshot.status is BrokerStatus.UNHEARD_OF:
         raise_alert(
@@ -158,6 +195,12 @@ def observe(
         )  # fmt: skip
     _settle_capital(desk, order, before)
     close_amendments(desk, order, amendments, looked_at=seen.looked_at)
+    if event in ENDINGS and _is_behind(order, snapshot) and seen.looked_at is not None:
+        raise_alert(
+            key=f"fill-shrank:{order.id}", kind="FILL_SHRANK", severity="CRITICAL", at=desk.at, order_id=order.id,
+            account_id=order.account_id, summary=f"{order}: the broker counts {snapshot.filled_quantity:f} executed, "
+            f"its trades {order.filled_quantity:f}: a trade may have been cancelled by the exchange",
+        )  # fmt: skip
     if grew and before in ENDED and before is not State.LOST:
         raise_alert(
             key=f"late-fill:{order.id}", kind="LATE_FILL", severity="CRITICAL", at=desk.at, order_id=order.id,
@@ -190,12 +233,30 @@ def _complete(desk: Desk, order: Order, snapshot: OrderSnapshot) -> None:
         data = {"old": {"quantity": order.quantity}, "new": {"quantity": quantity}, "by": "outside this system"}
         order.quantity = quantity
         desk.note(order, EventType.ORDER_MODIFIED, data)
-    if order.filled_quantity >= order.quantity:
+    if order.filled_quantity >= max(order.quantity, working_quantity(snapshot)):
         desk.fire(order, Event.FILL_FULL, _said(snapshot), broker_time=snapshot.broker_time)
 
 
-def _said(snapshot: OrderSnapshot) -> dict[str, object]:
-    return {
+def _notice_other_terms(
+    desk: Desk, order: Order, snapshot: OrderSnapshot, amendments: Sequence[Amendment], *, looked_at: datetime | None
+) -> None:
+    """Terms that nobody here asked for: changed in the broker's own app, or by a change that we gave up.
+
+    A row of the book may be an old one, so the order is looked at first; the look decides.
+    """
+    asked = any(a.kind == Amendment.Kind.MODIFY and a.state in Amendment.OPEN_STATES for a in amendments)
+    if asked or order.state not in WORKING or _is_behind(order, snapshot) or not _has_other_terms(order, snapshot):
+        return
+    if looked_at is None:
+        hint("look", order.broker_account_id, order.broker_order_id)
+    elif not was_changed_since(order, looked_at):
+        adopt_terms(desk, order, snapshot.terms)
+
+
+def _said(snapshot: OrderSnapshot, amendments: Sequence[Amendment] = ()) -> dict[str, object]:
+    cancels = any(a.kind == Amendment.Kind.CANCEL for a in amendments)
+    by = {"by": "request" if cancels else "broker or exchange"} if snapshot.status is BrokerStatus.CANCELLED else {}
+    return by | {
         "broker_order_id": snapshot.broker_order_id, "exchange_order_id": snapshot.exchange_order_id,
         "broker_status": snapshot.raw_status, "message": snapshot.message, "filled": snapshot.filled_quantity,
     }  # fmt: skip

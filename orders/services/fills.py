@@ -19,7 +19,7 @@ from orders.models import Execution, Order
 from orders.services import postings
 from orders.services.desk import Desk
 from orders.states import Event
-from orders.types import OrderSnapshot, TradeSnapshot
+from orders.types import BrokerStatus, OrderSnapshot, TradeSnapshot
 
 PRICE_STEP = Decimal("0.0001")
 
@@ -42,16 +42,18 @@ def apply_fills(
     if new and inferred:
         replaced = sum((e.quantity for e in inferred), ZERO)
         recorded += [_undo(desk, order, execution) for execution in inferred]
+    # Somebody may have raised the quantity elsewhere: what works at the broker is not filled.
+    whole = max(order.quantity, working_quantity(snapshot))
     for trade in new:
         units = min(replaced, trade.quantity)
         replaced -= units
-        recorded.append(_record(desk, order, _execution(desk, order, trade), replaces=units))
+        recorded.append(_record(desk, order, _execution(desk, order, trade), replaces=units, whole=whole))
     missing = max(snapshot.filled_quantity, before) - order.filled_quantity
     if missing > 0:
         # What was inferred and undone may have to be inferred again: the count keeps the ids apart.
         number = sum(e.is_inferred for e in recorded) + 1
         inferred_anew = _infer(desk, order, snapshot, missing, number)
-        recorded.append(_record(desk, order, inferred_anew, replaces=min(replaced, missing)))
+        recorded.append(_record(desk, order, inferred_anew, replaces=min(replaced, missing), whole=whole))
     return order.filled_quantity > before
 
 
@@ -112,14 +114,22 @@ def _infer(desk: Desk, order: Order, snapshot: OrderSnapshot, missing: Decimal, 
     )  # fmt: skip
 
 
-def _record(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal) -> Execution:
-    """Book one execution and let the order grow by it."""
+def working_quantity(snapshot: OrderSnapshot) -> Decimal:
+    """The quantity that a row shows as still working; zero when nothing of it works."""
+    return snapshot.terms.quantity if snapshot.status in _WORKS else ZERO
+
+
+_WORKS = frozenset({BrokerStatus.PENDING, BrokerStatus.OVERLAY, BrokerStatus.TRIGGER, BrokerStatus.OPEN})
+
+
+def _record(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal, whole: Decimal) -> Execution:
+    """Book one execution and let the order grow by it; `whole` is what it takes to be filled."""
     postings.settle(desk, order, execution, replaces=replaces)
     order.filled_quantity += execution.quantity
     order.filled_value += execution.quantity * execution.price
     order.charges += execution.charges
     desk.execute(execution)
-    full = order.filled_quantity >= order.quantity
+    full = order.filled_quantity >= whole
     advance(order, Event.FILL_FULL if full else Event.FILL_PART, at=desk.at)
     desk.note(
         order,
@@ -128,7 +138,9 @@ def _record(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal
             "execution_id": execution.id, "trade_id": execution.trade_id, "inferred": execution.is_inferred,
             "quantity": execution.quantity, "price": execution.price, "charges": execution.charges,
             "filled": order.filled_quantity, "remaining": max(order.remaining_quantity, ZERO), "state": order.state,
-            "symbol": order.symbol, "exchange": order.exchange, "side": order.side, "traded_at": execution.traded_at,
+            "symbol": order.symbol, "exchange": order.exchange, "side": order.side, "product": order.product,
+            "broker_order_id": order.broker_order_id, "exchange_order_id": order.exchange_order_id,
+            "traded_at": execution.traded_at,
         },
     )  # fmt: skip
     return execution

@@ -18,7 +18,8 @@ from compliance.selectors import Controls, algos_named, control_reads
 from ledger.prices import get_prices
 from ledger.rates import RateCard, rate_card, reserve_price
 from ledger.selectors import instruments_named, portfolio_ids_of
-from ledger.services.books import Books, books_locked
+from ledger.services.books import Books
+from ledger.services.locking import books_locked
 from ledger.trading_hours import is_open
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
@@ -64,7 +65,7 @@ class Intake:
 
     def worst_price(self, request: OrderRequest, instrument: Instrument | None) -> Decimal | None:
         return reserve_price(
-            type=request.type, price=request.price, stop_price=request.stop_price,
+            type=request.type, side=request.side, price=request.price, stop_price=request.stop_price,
             last_price=self.last_price(instrument), protection=request.market_protection,
         )  # fmt: skip
 

@@ -6,19 +6,18 @@ old terms proves nothing while it may be stale, so only a targeted look, some se
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TypeAlias
 
 from compliance.audit import EventType
 from compliance.services.alerts import raise_alert
-from ledger.rates import rate_card
-from oms.lib.clock import ist_date
-from oms.lib.money import ZERO
+from oms.lib.money import ZERO, to_paisa
 from orders.models import Amendment, BrokerMessage, Order
 from orders.services import postings
 from orders.services.desk import Desk
 from orders.services.terms import apply_terms
 from orders.states import ENDED, TERMINAL, State
-from orders.types import UNPRICED, BrokerStatus, OrderSnapshot, OrderType, Terms, TimeInForce
+from orders.types import STOPS, UNPRICED, BrokerStatus, OrderSnapshot, OrderType, Terms, TimeInForce
 
 Kind: TypeAlias = Amendment.Kind
 AmendmentState: TypeAlias = Amendment.State
@@ -49,15 +48,15 @@ def confirm_modifications(
     for amendment in amendments:
         if amendment.kind != Kind.MODIFY or amendment.state not in _AT_BROKER:
             continue
-        if snapshot.status is not BrokerStatus.OVERLAY and _shows(snapshot, terms_asked(order, amendment)):
+        if snapshot.status is not BrokerStatus.OVERLAY and _shows(
+            snapshot, postings.terms_of(order), terms_asked(order, amendment)
+        ):
             _confirm(desk, order, amendment)
         elif snapshot.status is not BrokerStatus.OVERLAY and _is_overdue(amendment, looked_at):
             refuse(desk, order, amendment, snapshot.message or "The broker did not take the change.")
 
 
-def close_amendments(
-    desk: Desk, order: Order, amendments: Sequence[Amendment], *, looked_at: datetime | None
-) -> None:
+def close_amendments(desk: Desk, order: Order, amendments: Sequence[Amendment], *, looked_at: datetime | None) -> None:
     """After the status was applied: an ended order settles what was open; a cancel without effect goes again."""
     for amendment in amendments:
         if amendment.state not in Amendment.OPEN_STATES:
@@ -83,7 +82,7 @@ def supersede(desk: Desk, order: Order, amendment: Amendment) -> None:
     """A cancel overtakes a modification that nobody has sent yet."""
     _finish(desk, amendment, AmendmentState.SUPERSEDED, "overtaken by a cancel")
     desk.note(order, EventType.MODIFY_REJECTED, {"reason": "overtaken by a cancel"})
-    _lower_to_terms(desk, order, amendment)
+    _lower(desk, order, amendment, amendment.raised)
 
 
 def refuse(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
@@ -91,18 +90,23 @@ def refuse(desk: Desk, order: Order, amendment: Amendment, message: str) -> None
     _finish(desk, amendment, AmendmentState.REJECTED, message)
     rejected = EventType.MODIFY_REJECTED if amendment.kind == Kind.MODIFY else EventType.CANCEL_REJECTED
     desk.note(order, rejected, {"reason": message})
-    if amendment.kind == Kind.MODIFY and order.state not in ENDED:
-        _lower_to_terms(desk, order, amendment)
+    if amendment.kind == Kind.MODIFY:
+        _lower(desk, order, amendment, amendment.raised)
 
 
-def _shows(snapshot: OrderSnapshot, asked: Terms) -> bool:
+def _shows(snapshot: OrderSnapshot, old: Terms, asked: Terms) -> bool:
+    """Whether a row shows the terms asked for, and not merely the old ones, which may look much the same."""
     seen = snapshot.terms
-    if seen.quantity != asked.quantity:
+    if (seen.quantity, seen.time_in_force, seen.disclosed_quantity) != (
+        asked.quantity, asked.time_in_force, asked.disclosed_quantity,
+    ):  # fmt: skip
         return False
     if asked.type in UNPRICED:
-        return True  # under market protection the broker turns the type into LIMIT at a price of its own
-    same_trigger = asked.stop_price is None or seen.stop_price == asked.stop_price or seen.type != asked.type
-    return seen.price == asked.price and same_trigger
+        # Under market protection the broker turns the type into a priced one at a price of its own.
+        return old.type == asked.type or seen.type == asked.type or seen.price != old.price
+    return (seen.type, seen.price) == (asked.type, asked.price) and (
+        asked.type not in STOPS or seen.stop_price == asked.stop_price
+    )
 
 
 def _is_overdue(amendment: Amendment, looked_at: datetime | None) -> bool:
@@ -119,19 +123,14 @@ def _confirm(desk: Desk, order: Order, amendment: Amendment) -> None:
     names = [n for n in Terms.__slots__ if getattr(old, n) != getattr(new, n)]
     data = {"old": {n: getattr(old, n) for n in names}, "new": {n: getattr(new, n) for n in names}}
     desk.note(order, EventType.ORDER_MODIFIED, data)
-    _lower_to_terms(desk, order, amendment)
+    _lower(desk, order, amendment, amendment.held - amendment.need)
 
 
-def _lower_to_terms(desk: Desk, order: Order, amendment: Amendment) -> None:
-    """Keep in reserve no more than the order's present terms need."""
-    claim, instrument = desk.claims[order.id], desk.instrument_of(order)
-    terms = postings.terms_of(order)
-    price = postings.worst_price(order, terms, order.price_at_entry)
-    if price is None or order.state in ENDED:
-        return
-    card = rate_card(ist_date(desk.at))
-    need = postings.need_of(card, order, instrument, terms, claim.units, price)
-    postings.lower(desk, order, need, f"{amendment.id}:LOWER")
+def _lower(desk: Desk, order: Order, amendment: Amendment, surplus: Decimal) -> None:
+    """Give back `surplus` of what was in reserve when the change was asked for, less what fills have used of it."""
+    if order.state not in ENDED and amendment.held:
+        share = desk.claims[order.id].reserved * surplus / amendment.held
+        postings.lower(desk, order, to_paisa(share), f"{amendment.id}:LOWER")
 
 
 def _close_with_order(desk: Desk, order: Order, amendment: Amendment) -> None:

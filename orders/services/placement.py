@@ -165,13 +165,29 @@ def _description(order: Order, verdict: Verdict, intake: Intake) -> dict[str, An
     account = intake.accounts[next(a for a, row in intake.accounts.items() if row.pk == order.account_id)]
     algo = intake.controls.algo(account.pk, order.algo_id)
     return {
-        "account": account.code, "ucc": account.ucc, "exchange": order.exchange, "symbol": order.symbol,
+        "account": account.code, "account_kind": account.kind, "ucc": account.ucc, "portfolio": order.portfolio.code,
+        "placed_by": order.placed_by_id and str(order.placed_by_id), "validity_minutes": order.validity_minutes,
+        "iceberg_legs": order.iceberg_legs, "market_protection": order.market_protection,
+        "exchange": order.exchange, "symbol": order.symbol,
         "segment": order.segment, "side": order.side, "order_type": order.type, "product": order.product,
         "variety": order.variety, "validity": order.time_in_force, "quantity": order.quantity, "price": order.price,
         "stop_price": order.stop_price, "disclosed_quantity": order.disclosed_quantity, "tag": order.tag,
         "client_order_id": order.client_order_id, "strategy_id": order.strategy_id, "algo_id": order.algo_id,
-        "algo_version": algo.version if algo else "", "last_price": order.price_at_entry, "origin": order.origin,
+        "algo_version": algo.version if algo else "", "algo_category": algo.category if algo else "",
+        "algo_vendor": algo.vendor if algo else "", "last_price": order.price_at_entry, "origin": order.origin,
         "checks": [
-            {"check": f.code, "passed": f.passed, "value": f.value, "limit": f.limit} for f in verdict.findings
+            {"check": f.code, "passed": f.passed, "value": f.value, "limit": f.limit, "source": f.source}
+            for f in verdict.findings
         ],
+        **_contract_terms(order.instrument),
+    }  # fmt: skip
+
+
+def _contract_terms(instrument: Any) -> dict[str, Any]:
+    """What the exchange's forms ask of the contract; empty for one that is not on file."""
+    if instrument is None:
+        return {}
+    return {
+        "instrument_type": instrument.type, "token": str(instrument.token), "expiry": instrument.expiry,
+        "strike": instrument.strike, "lot_size": instrument.lot_size,
     }  # fmt: skip

@@ -36,7 +36,7 @@ def terms_of(order: Order) -> Terms:
 def worst_price(order: Order, terms: Terms, last_price: Decimal | None) -> Decimal | None:
     """The worst price in rupees that `terms` may execute at; see `ledger.rates.reserve_price`."""
     return reserve_price(
-        type=terms.type, price=terms.price, stop_price=terms.stop_price, last_price=last_price,
+        type=terms.type, side=order.side, price=terms.price, stop_price=terms.stop_price, last_price=last_price,
         protection=order.market_protection,
     )  # fmt: skip
 
@@ -78,14 +78,14 @@ def release(desk: Desk, order: Order, *, failed: bool = False) -> None:
         note_capital(desk, order, type, amount, units=units)
 
 
-def lower(desk: Desk, order: Order, need: Decimal, key: str) -> None:
-    """Give back what the order holds beyond `need` rupees and beyond its unexecuted units."""
+def lower(desk: Desk, order: Order, amount: Decimal, key: str) -> None:
+    """Give back `amount` rupees, and the promised units beyond those that the order may still execute."""
     claim = desk.claims[order.id]
-    surplus = max(claim.reserved - need, ZERO)
+    amount = min(max(amount, ZERO), claim.reserved)
     units = max(claim.units - max(order.remaining_quantity, ZERO), ZERO)
-    books_of(desk).lower(claim, surplus, key=key, units=units)
-    if surplus or units:
-        note_capital(desk, order, EventType.CAPITAL_RELEASED, surplus, units=units)
+    books_of(desk).lower(claim, amount, key=key, units=units)
+    if amount or units:
+        note_capital(desk, order, EventType.CAPITAL_RELEASED, amount, units=units)
 
 
 def settle(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal = ZERO) -> Settlement:
@@ -107,7 +107,7 @@ def settle(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal 
         execution_id=execution.id,
         trade=trade,
         charges=execution.charges,
-        remaining=order.remaining_quantity,
+        remaining=max(order.remaining_quantity - replaces, ZERO),
         draws=max(execution.quantity - replaces, ZERO),
         trade_date=execution.trade_date,
     )

@@ -14,7 +14,7 @@ from orders.models import Order
 from orders.services import postings
 from orders.services.desk import Desk, position_key
 from orders.services.intake import Intake, gather
-from orders.types import PRICED, STOPS, Modification, OrderRequest, Side, Terms, Variety
+from orders.types import PRICED, STOPS, Modification, OrderRequest, Side, Terms, TimeInForce, Variety
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,8 @@ def _check_shape(order: Order, old: Terms, new: Terms) -> None:
             errors.append(FieldError(pointer, "required", f"A {new.type} order needs it."))
         if not wanted and value is not None:
             errors.append(FieldError(pointer, "not_allowed", f"A {new.type} order has none."))
+    if new.time_in_force == TimeInForce.TTL and old.time_in_force != TimeInForce.TTL:
+        errors.append(FieldError("/timeInForce", "not_allowed", "An order is given its minutes when it is placed."))
     if new.quantity <= order.filled_quantity:
         errors.append(
             FieldError(

@@ -4,19 +4,24 @@ from decimal import Decimal as D
 
 import pytest
 
+from compliance.models import Alert
 from compliance.selectors import order_events
 from compliance.verification import verify_chain
 from ledger.models import CapitalEntry, Position
+from ledger.prices import set_prices
+from ledger.rates import NoRate
 from ledger.selectors import trial_balance
 from oms.lib.clock import now
 from oms.lib.errors import Conflict, DomainError, Invalid, Stale
 from orders.models import Amendment, Execution, Order
+from orders.services import postings
 from orders.services.amendment import request_cancel, request_modify
 from orders.services.dispatch import answer_amendment, claim_amendments
+from orders.services.execution import apply_book
 from orders.services.resolution import COMPLETE_MISSES, mark_lost
 from orders.services.submission import answer_place, claim_orders
 from orders.tests.factories import TRADER, fresh, place, row, see, send, trade
-from orders.types import Accepted, BrokerStatus, Modification, OrderType, Refused, Side, Unconfirmed
+from orders.types import Accepted, BrokerStatus, Modification, OrderType, Refused, Side, TimeInForce, Unconfirmed
 
 pytestmark = pytest.mark.django_db
 
@@ -247,7 +252,6 @@ class TestCancel:
         order = see(fresh(order), BrokerStatus.COMPLETE, [trade(order, 1, 10)])
         assert (order.state, Amendment.objects.get().state) == ("FILLED", "REJECTED")
 
-
     def test_of_an_order_that_the_broker_then_refuses_is_not_left_open(self, portfolio):
         order = place()
         claim_orders(order.broker_account_id, limit=10, at=now())
@@ -328,3 +332,91 @@ class TestExecutions:
         assert (order.origin, order.state, order.filled_quantity) == ("EXTERNAL", "FILLED", 5)
         assert Position.objects.get().quantity == 5
         assert types(order)[0] == "ORDER_ADOPTED"
+
+
+class TestTermsAtTheBroker:
+    """Rows that look like what was asked for and are not, and terms that nobody here asked for."""
+
+    def asked(self, changes, outcome=None):
+        order = see(send(place(quantity=D(10), price=D(1000))), BrokerStatus.OPEN)
+        request_modify(order.pk, changes, actor=TRADER, at=now(), user=None)
+        for dispatch in claim_amendments(order.broker_account_id, limit=10, at=now()):
+            if outcome is not None:
+                answer_amendment(dispatch, outcome, at=now())
+        return order
+
+    def test_the_old_row_does_not_confirm_a_change_to_market(self, portfolio, sbin):
+        set_prices({sbin.pk: (D(1000), now())})
+        order = self.asked(Modification(type=OrderType.MARKET))
+        order = see(fresh(order), BrokerStatus.OPEN)
+        assert (order.type, order.price, Amendment.objects.get().state) == ("LIMIT", 1000, "SENDING")
+        order = see(order, BrokerStatus.OPEN, price=D("1004.50"))
+        assert (order.type, Amendment.objects.get().state) == ("MARKET", "CONFIRMED")
+
+    def test_the_old_row_does_not_confirm_a_change_of_validity(self, portfolio):
+        order = self.asked(Modification(time_in_force=TimeInForce.IOC), Accepted("x"))
+        assert see(fresh(order), BrokerStatus.OPEN).time_in_force == "DAY"
+        assert see(fresh(order), BrokerStatus.OPEN, time_in_force=TimeInForce.IOC).time_in_force == "IOC"
+
+    def test_a_change_made_elsewhere_is_looked_at_and_taken_over(self, portfolio):
+        order = see(send(place(quantity=D(10), price=D(1000))), BrokerStatus.OPEN)
+        first = trade(order, 1, 10, 1000)
+        order = see(order, BrokerStatus.OPEN, [first], quantity=D(20))
+        assert (order.state, order.quantity) == ("PARTIALLY_FILLED", 10)
+        order = see(order, BrokerStatus.OPEN, [first], quantity=D(20), source="LOOK")
+        assert (order.state, order.quantity, order.remaining_quantity) == ("PARTIALLY_FILLED", 20, 10)
+        assert buckets(portfolio)[1] == D("10011.87")
+        request_cancel(order.pk, actor=TRADER, at=now(), user=None)
+        order = see(fresh(order), BrokerStatus.CANCELLED, [first], quantity=D(20))
+        assert (order.state, order.filled_quantity, buckets(portfolio)[1]) == ("CANCELED", 10, 0)
+
+    def test_the_broker_ends_an_order_though_it_counts_less_executed(self, portfolio):
+        order = send(place())
+        fills = [trade(order, 1, 5)]
+        order = see(see(order, BrokerStatus.OPEN, fills), BrokerStatus.CANCELLED, fills, filled=2, source="LOOK")
+        assert (order.state, order.filled_quantity, buckets(portfolio)[1]) == ("CANCELED", 5, 0)
+        assert Alert.objects.get().kind == "FILL_SHRANK"
+
+    def test_one_row_that_cannot_be_applied_leaves_the_others_alone(self, portfolio, broker_account, monkeypatch):
+        good, bad = send(place()), send(place())
+
+        def settle(desk, order, *args, **kwargs):
+            if order.pk == bad.pk:
+                raise NoRate("no margin is on file for BUY EQ under CO")
+            return real(desk, order, *args, **kwargs)
+
+        real = postings.settle
+        monkeypatch.setattr(postings, "settle", settle)
+        rows = [row(good, BrokerStatus.COMPLETE, filled=10), row(bad, BrokerStatus.COMPLETE, filled=10)]
+        apply_book(broker_account.pk, rows, [], at=now())
+        assert (fresh(good).state, fresh(bad).state) == ("FILLED", "ACKED")
+        assert Alert.objects.get().kind == "ROW_NOT_APPLIED"
+
+
+class TestReservationsOfPartFills:
+    def test_what_closes_does_not_use_up_what_opens(self, portfolio):
+        long = send(place(product="MIS", quantity=D(10), price=D(1000)))
+        see(long, BrokerStatus.COMPLETE, [trade(long, 1, 10, 1000)])
+        turn = send(place(product="MIS", side=Side.SELL, quantity=D(40), price=D(1000)))
+        reserved = buckets(portfolio)[1]
+        turn = see(turn, BrokerStatus.OPEN, [trade(turn, 2, 10, 1000)])
+        assert reserved - buckets(portfolio)[1] == turn.charges, "only the charges of the closing part"
+        turn = see(turn, BrokerStatus.COMPLETE, [trade(turn, 2, 10, 1000), trade(turn, 3, 30, 1000)])
+        assert buckets(portfolio)[1:] == (0, 6000)
+        assert buckets(portfolio)[0] >= 0
+
+    def test_a_trade_that_replaces_an_inferred_one_draws_only_what_is_new(self, portfolio):
+        order = send(place(quantity=D(10), price=D(1000)))
+        order = see(order, BrokerStatus.OPEN, filled=4, average=1000)
+        order = see(order, BrokerStatus.OPEN, [trade(order, 1, 7, 1000)])
+        free, reserved, allocated = buckets(portfolio)
+        assert allocated == 7000
+        assert 3000 <= reserved <= D("3003.60")
+        assert free + reserved + allocated == 1000000 - order.charges
+
+    def test_a_short_sale_reserves_for_the_price_it_may_fetch(self, portfolio, sbin):
+        set_prices({sbin.pk: (D(1000), now())})
+        order = send(place(product="MIS", side=Side.SELL, quantity=D(100), price=D(900)))
+        assert buckets(portfolio)[1] > 20000
+        see(order, BrokerStatus.COMPLETE, [trade(order, 1, 100, 1000)])
+        assert buckets(portfolio)[1:] == (0, 20000)

@@ -110,9 +110,7 @@ def test_a_malformed_deposit_names_the_field(
     assert CapitalEntry.objects.filter(kind="DEPOSIT").count() == 2  # the cast's own
 
 
-def test_a_large_deposit_is_not_for_one_person(
-    as_operator: Client, deposit: Callable[..., Any], settings: Any
-) -> None:
+def test_a_large_deposit_is_not_for_one_person(as_operator: Client, deposit: Callable[..., Any], settings: Any) -> None:
     settings.DEPOSIT_LIMIT = Decimal(1000)
     answer = as_operator.send("POST", f"{LEDGER}/deposit", deposit(), idempotency_key="d-1")
     assert (answer.status_code, answer.json()["code"]) == (403, "deposit_limit")

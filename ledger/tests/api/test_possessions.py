@@ -37,7 +37,9 @@ def test_my_account_says_what_i_may_do(cast: Cast, as_trader: Client) -> None:
 
 def test_a_viewer_may_not_trade_and_staff_see_all(cast: Cast, client_for: Callable[[str], Client]) -> None:
     seen = {
-        name: {account["accountId"]: account["canTrade"] for account in client_for(name).get(ACCOUNTS).json()["content"]}
+        name: {
+            account["accountId"]: account["canTrade"] for account in client_for(name).get(ACCOUNTS).json()["content"]
+        }
         for name in ("viewer", "outsider", "operator", "officer")
     }
     alpha, omega = cast.account.code, cast.other_account.code
@@ -80,9 +82,7 @@ def instruments(cast: Cast) -> None:
         ({"symbol": "%"}, []),
     ],
 )
-def test_searching_instruments(
-    as_trader: Client, instruments: None, query: dict[str, str], found: list[str]
-) -> None:
+def test_searching_instruments(as_trader: Client, instruments: None, query: dict[str, str], found: list[str]) -> None:
     content = as_trader.get(INSTRUMENTS, query).json()["content"]
     assert [f"{one['exchange']}:{one['symbol']}" for one in content] == found
 

@@ -86,11 +86,11 @@ def test_the_capital_is_guarded_even_without_the_accounts_lock(race, account, po
 def test_without_any_lock_the_database_still_refuses_to_lose_a_rupee(race, account, portfolio, monkeypatch):
     """The proof that these are races: with both locks gone two reservations do collide, and one of them fails loudly."""
     from compliance import selectors
-    from ledger.services import books
+    from ledger.services import locking
 
     monkeypatch.setattr(selectors, "_TRADABLE", selectors._TRADABLE.replace("FOR NO KEY UPDATE OF t", ""))
-    lock, words = books.model_read, re.compile(r"FOR NO KEY UPDATE( OF t)?")
-    monkeypatch.setattr(books, "model_read", lambda model, sql, params: lock(model, words.sub("", sql), params))
+    lock, words = locking.model_read, re.compile(r"FOR NO KEY UPDATE( OF t)?")
+    monkeypatch.setattr(locking, "model_read", lambda model, sql, params: lock(model, words.sub("", sql), params))
     # Nothing is locked before the rows are written: that is where they meet.
     answers = race(portfolio, *[lambda: place(quantity=D(600))] * 2)
     assert sorted(type(answer).__name__ for answer in answers) == ["IntegrityError", "Order"]

@@ -113,6 +113,10 @@ class Known:
     broker_status: str
     state: str
     filled_quantity: Decimal
+    quantity: Decimal
+    price: Decimal | None
+    stop_price: Decimal | None
+    type: str
     has_open_amendment: bool
 
 
@@ -124,7 +128,7 @@ def known_orders(broker_account_id: int, snapshots: Iterable[OrderSnapshot]) -> 
     rows = list(snapshots)
     found = fetch_rows(
         """SELECT o.id, coalesce(o.tag, ''), o.broker_order_id, o.exchange_order_id, o.broker_status, o.state,
-                  o.filled_quantity,
+                  o.filled_quantity, o.quantity, o.price, o.stop_price, o.type,
                   EXISTS (SELECT 1 FROM orders_amendment AS a
                           WHERE a.order_id = o.id AND a.state IN ('QUEUED', 'SENDING', 'SENT', 'UNKNOWN'))
            FROM orders_order AS o

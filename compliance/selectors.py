@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
-from compliance.models import Account, AlgoRegistration, KillSwitch, OrderEvent, RiskLimit
+from compliance.models import Account, Alert, AlgoRegistration, KillSwitch, OrderEvent, RiskLimit
 from oms.lib.db import PLANNED_ONCE, Read, model_read, read_all
 from oms.lib.errors import Forbidden, NotFound
 
@@ -185,3 +185,13 @@ def accounts_to_trade(user: Any) -> "QuerySet[Account]":
 def remember_groups(user: User, names: Iterable[str]) -> None:
     """Spare `is_in` its query for a user whose groups were read together with it."""
     user._group_names = frozenset(names)  # type: ignore[union-attr]
+
+
+def inactive_among(account_ids: Iterable[int]) -> set[int]:
+    """Those of the accounts that are closed to trading."""
+    return set(Account.objects.filter(pk__in=list(account_ids), is_active=False).values_list("pk", flat=True))
+
+
+def was_raised(key: str) -> bool:
+    """Whether the alert of this key was ever raised, open still or closed."""
+    return Alert.objects.filter(key=key).exists()

@@ -10,14 +10,16 @@ from uuid import UUID
 
 from django.db import transaction
 
+from compliance.selectors import was_raised
+from compliance.services.alerts import raise_alert
 from oms.lib.actors import SYSTEM
-from oms.lib.clock import ist_date
 from orders.models import Amendment, Order
 from orders.selectors import misplaced
 from orders.services import postings
 from orders.services.desk import Desk
 from orders.services.overlay import SETTLES_WITHIN, close_with
 from orders.states import Event, State
+from orders.trading_days import is_over
 
 #: A poll begun earlier than this after the attempt may simply have been too early.
 VISIBLE_WITHIN = timedelta(seconds=5)
@@ -28,7 +30,8 @@ LOOKS_PER_CYCLE = 10
 def count_misses(broker_account_id: int, shown: Collection[str], *, begun_at: datetime, at: datetime) -> None:
     """Count one complete poll, begun at `begun_at`, against every order that it ought to have shown.
 
-    `shown` are the broker order ids in it. Orders of an earlier day that are gone have expired.
+    `shown` are the broker order ids in it. Working orders of an earlier day that are gone have expired, as far as
+    we know; those of unknown outcome are left to an operator. An alert names either.
     """
     with transaction.atomic(durable=True):
         absent = [
@@ -37,7 +40,7 @@ def count_misses(broker_account_id: int, shown: Collection[str], *, begun_at: da
             if order.broker_order_id not in shown and _was_due(order, begun_at)
         ]
         desk = Desk.open(absent, actor=SYSTEM, at=at)
-        over = [o for o in desk.orders.values() if _is_of_an_earlier_day(o, at)]
+        over = [o for o in desk.orders.values() if o.state != State.UNKNOWN and is_over(o, at)]
         if over:
             desk.open_books(over)
         for order in desk.orders.values():
@@ -45,8 +48,9 @@ def count_misses(broker_account_id: int, shown: Collection[str], *, begun_at: da
                 order.complete_misses += 1
                 desk.touch(order)
             if order in over and order.complete_misses >= COMPLETE_MISSES:
-                desk.fire(order, Event.B_EXPIRE, {"reason": "gone from the order book after its day"})
-                postings.release(desk, order)
+                _expire(desk, order)
+            if order.state == State.UNKNOWN and order.complete_misses >= COMPLETE_MISSES and is_over(order, at):
+                _leave_to_an_operator(desk, order)
         close_with(desk, over)
         desk.write()
 
@@ -55,15 +59,38 @@ def _was_due(order: Order, begun_at: datetime) -> bool:
     return order.sent_at is None or begun_at - order.sent_at >= VISIBLE_WITHIN
 
 
-def _is_of_an_earlier_day(order: Order, at: datetime) -> bool:
-    return order.state != State.UNKNOWN and order.trade_date < ist_date(at)
+def _expire(desk: Desk, order: Order) -> None:
+    desk.fire(order, Event.B_EXPIRE, {"reason": "gone from the order book after its day"})
+    postings.release(desk, order)
+    raise_alert(
+        key=f"gone:{order.id}", kind="GONE_OVERNIGHT", severity="CRITICAL", at=desk.at,
+        account_id=order.account_id, order_id=order.id,
+        summary=f"{order} of {order.trade_date} was working when last seen and is taken to have expired: "
+        f"compare its {order.filled_quantity:f} executed with the broker's trades of that day",
+    )  # fmt: skip
+
+
+def _leave_to_an_operator(desk: Desk, order: Order) -> None:
+    """Today's book says nothing of another day's orders: the capital stays reserved until somebody knows.
+
+    Said once, though every later poll finds the same.
+    """
+    key = f"unresolved:{order.id}"
+    if was_raised(key):
+        return
+    raise_alert(
+        key=key, kind="UNRESOLVED_YESTERDAY", severity="CRITICAL", at=desk.at,
+        account_id=order.account_id, order_id=order.id,
+        summary=f"Nobody knows whether {order} (tag {order.tag}) of {order.trade_date} reached the broker, whose book "
+        "no longer tells: look in its order history of that day; the capital stays reserved until then",
+    )  # fmt: skip
 
 
 def to_look_for(broker_account_id: int) -> list[tuple[UUID, str]]:
-    """Orders that enough complete polls have missed, as (id, tag): each now deserves one targeted look."""
+    """Orders that enough complete polls have missed, as (id, tag), newest day first: each deserves a targeted look."""
     rows = Order.objects.filter(
         broker_account_id=broker_account_id, state=State.UNKNOWN, complete_misses__gte=COMPLETE_MISSES
-    ).order_by("sent_at")
+    ).order_by("-trade_date", "sent_at")
     return [(pk, tag or "") for pk, tag in rows.values_list("pk", "tag")[:LOOKS_PER_CYCLE]]
 
 
@@ -78,10 +105,13 @@ def overdue_amendments(broker_account_id: int, *, at: datetime) -> list[str]:
 
 
 def mark_lost(order_ids: Iterable[UUID], *, at: datetime) -> int:
-    """Declare orders lost that a targeted look did not find either; frees their capital. Returns how many."""
+    """Declare orders lost that a targeted look did not find either; frees their capital. Returns how many.
+
+    An order of an earlier day is not: what today's book does not show says nothing of it.
+    """
     with transaction.atomic(durable=True):
         desk = Desk.open(order_ids, actor=SYSTEM, at=at)
-        orders = [o for o in desk.orders.values() if o.state == State.UNKNOWN and o.complete_misses >= COMPLETE_MISSES]
+        orders = [o for o in desk.orders.values() if _may_be_lost(o, at)]
         if orders:
             desk.open_books(orders)
         for order in orders:
@@ -89,3 +119,7 @@ def mark_lost(order_ids: Iterable[UUID], *, at: datetime) -> int:
             postings.release(desk, order, failed=True)
         desk.write()
     return len(orders)
+
+
+def _may_be_lost(order: Order, at: datetime) -> bool:
+    return order.state == State.UNKNOWN and order.complete_misses >= COMPLETE_MISSES and not is_over(order, at)

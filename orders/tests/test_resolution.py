@@ -5,6 +5,7 @@ from decimal import Decimal as D
 
 import pytest
 
+from compliance.models import Alert
 from compliance.selectors import order_events
 from ledger.models import CapitalEntry
 from ledger.selectors import open_reservations, trial_balance
@@ -14,7 +15,7 @@ from orders.services.amendment import request_cancel
 from orders.services.dispatch import answer_amendment, claim_amendments
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost, overdue_amendments, to_look_for
 from orders.tests.factories import TRADER, fresh, place, see, send
-from orders.types import Accepted, BrokerStatus, Unconfirmed
+from orders.types import Accepted, BrokerStatus, Unconfirmed, Variety
 
 pytestmark = pytest.mark.django_db
 
@@ -98,11 +99,22 @@ class TestUnknown:
         Order.objects.filter(state="UNKNOWN").update(complete_misses=COMPLETE_MISSES)
         assert [pk for pk, _ in to_look_for(orders[0].broker_account_id)] == [order.pk for order in orders]
 
-    def test_an_unknown_order_of_yesterday_is_still_looked_for(self, unknown, time_machine):
-        time_machine.move_to(now() + timedelta(days=1))
-        miss(unknown, COMPLETE_MISSES)
+    def test_of_yesterday_it_is_not_lost_but_left_to_an_operator(self, unknown, portfolio):
+        """The broker's book is emptied overnight: what it does not show today says nothing of yesterday."""
+        tomorrow = now() + timedelta(days=1)
+        miss(unknown, COMPLETE_MISSES + 2, at=tomorrow)
+        assert mark_lost([unknown.pk], at=tomorrow) == 0
         assert fresh(unknown).state == "UNKNOWN"
+        portfolio.refresh_from_db()
+        assert portfolio.reserved > 10_000
+        alert = Alert.objects.get(kind="UNRESOLVED_YESTERDAY")
+        assert (alert.severity, alert.order_id, alert.count) == ("CRITICAL", unknown.pk, 1)
+        assert unknown.tag in alert.summary
+
+    def test_of_yesterday_it_may_still_be_found(self, unknown):
+        miss(unknown, COMPLETE_MISSES, at=now() + timedelta(days=1))
         assert to_look_for(unknown.broker_account_id) == [(unknown.pk, unknown.tag)]
+        assert see(unknown, BrokerStatus.OPEN).state == "OPEN"
 
 
 class TestDaysThatAreOver:
@@ -130,6 +142,20 @@ class TestDaysThatAreOver:
         assert fresh(order).state == "OPEN"
         miss(order, COMPLETE_MISSES, at=datetime(2026, 11, 20, 18, 30, tzinfo=UTC))
         assert fresh(order).state == "EXPIRED"
+
+    def test_an_operator_is_told_since_what_it_executed_meanwhile_was_not_seen(self, order):
+        miss(order, COMPLETE_MISSES + 3, at=self.EVENING + timedelta(hours=20))
+        alert = Alert.objects.get(kind="GONE_OVERNIGHT")
+        assert (alert.severity, alert.order_id, alert.count) == ("CRITICAL", order.pk, 1)
+
+    def test_an_after_market_order_not_before_its_session_has_passed(self, order):
+        """Placed on a Friday it is for Monday, whatever the book shows over the weekend."""
+        later = see(send(place(variety=Variety.AMO)), BrokerStatus.PENDING)
+        shown = {order.broker_order_id}
+        miss(later, COMPLETE_MISSES, shown=shown, at=self.EVENING + timedelta(days=3))
+        assert fresh(later).state == "ACKED"
+        miss(later, COMPLETE_MISSES, shown=shown, at=self.EVENING + timedelta(days=4))
+        assert fresh(later).state == "EXPIRED"
 
     def test_not_while_the_book_still_shows_it(self, order):
         miss(order, 10, shown={order.broker_order_id}, at=self.EVENING + timedelta(days=1))

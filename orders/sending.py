@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from django.db import OperationalError, connection
 
 from oms.lib.clock import now
 from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired, Temporary
@@ -23,7 +24,7 @@ from orders.models import BrokerAccount
 from orders.services.broker_sessions import mark_expired
 from orders.services.dispatch import Dispatch, answer_amendment, claim_amendments
 from orders.services.submission import answer_place, claim_orders
-from orders.types import Accepted, NotSent, Outcome, Refused, Unconfirmed
+from orders.types import SESSION_EXPIRED, Accepted, NotSent, Outcome, Refused, Unconfirmed
 
 #: Calls at one time: the broker's orders per second, at a tenth of a second each, need no more.
 CONCURRENT_CALLS = 10
@@ -32,6 +33,7 @@ TRY_AGAIN_SECONDS = 2.0
 #: One drain ends after this; the sweep starts the next if anything waits.
 DRAIN_SECONDS = 20.0
 PAUSE_SECONDS = 0.1
+APPLY_ATTEMPTS = 3
 #: Names PostgreSQL advisory locks: (this, broker account).
 SEND_LOCK = 0x4F4D55
 
@@ -101,12 +103,25 @@ def _claim(broker_account_id: int, calls: Calls) -> int:
 
 
 def _apply(broker_account_id: int, began_at: datetime, answer: Callable[..., None], outcome: Outcome) -> None:
-    answer(outcome, at=now())
+    _answer(answer, outcome)
     if isinstance(outcome, Refused) and outcome.code == SESSION_EXPIRED:
         mark_expired(broker_account_id, message=outcome.message, at=began_at)
 
 
-SESSION_EXPIRED = "TokenException"
+def _answer(answer: Callable[..., None], outcome: Outcome) -> None:
+    """Apply one answer in a transaction of its own, anew after a deadlock or a lock that was long in coming.
+
+    Whatever fails, the other answers are still to be applied: what has none is called unknown by the sweep.
+    """
+    for attempt in range(1, APPLY_ATTEMPTS + 1):
+        try:
+            answer(outcome, at=now())
+        except OperationalError as error:
+            logger.warning("answer_not_applied", attempt=attempt, outcome=type(outcome).__name__, reason=str(error))
+            if not connection.is_usable():
+                connection.close()  # the next attempt opens another
+        else:
+            return
 
 
 def _room(account: BrokerAccount) -> int:
@@ -119,7 +134,7 @@ def _room(account: BrokerAccount) -> int:
 def _held_up(broker_account_id: int) -> bool:
     """Whether orders wait only for the rate limit to make room."""
     waiting: Any = BrokerAccount.objects.filter(
-        pk=broker_account_id, poll_message="", orders__state="CREATED", orders__broker_order_id=""
+        pk=broker_account_id, session_state="OPEN", poll_message="", orders__state="CREATED", orders__broker_order_id=""
     )
     return bool(waiting.exists())
 

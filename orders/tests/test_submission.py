@@ -9,7 +9,7 @@ from compliance.selectors import order_events
 from ledger.models import CapitalEntry
 from ledger.selectors import trial_balance
 from oms.lib.clock import now
-from orders.models import Amendment, BrokerAccount, BrokerMessage, Order
+from orders.models import Amendment, BrokerAccount, BrokerMessage
 from orders.selectors import with_work_waiting
 from orders.services.amendment import request_cancel, request_modify
 from orders.services.dispatch import abandon_amendments, answer_amendment, claim_amendments

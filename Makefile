@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check bench fmt lock
+.PHONY: help install up test check bench chaos fmt lock
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,9 @@ check: install ## lint, format, types, import contracts, migrations, system chec
 
 bench: install ## measure, print one table, write benchmarks/results
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: install ## kill everything under load and count what went wrong: make chaos ARGS="--kills 3"
+	@$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 fmt: install ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .

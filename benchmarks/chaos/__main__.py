@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _report(findings, facts, given)
             RESULTS.mkdir(exist_ok=True)
             shutil.copy(stack.home.parent / "up.log", RESULTS / "chaos.log")
-            if given.hold and any(f.wrong for f in findings):
+            if given.hold:
                 console.print(f"held for a look: OMS_HOME={stack.home} (Enter ends it)")
                 sys.stdin.readline()
     except (StackError, TimeoutError, ValueError) as error:
@@ -65,7 +65,7 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=40.0, help="requests per second, all traders together")
     parser.add_argument("--pause", type=float, default=1.2, help="seconds of trading before a kill, on average")
-    parser.add_argument("--hold", action="store_true", help="keep the OMS running for a look when something is wrong")
+    parser.add_argument("--hold", action="store_true", help="keep the OMS running at the end, for a look")
     return parser.parse_args(arguments)
 
 
@@ -95,10 +95,14 @@ def _trial(stack: Stack, given: argparse.Namespace) -> tuple[list[Finding], dict
         trader.join()
     trouble.stop()
     console.print("faults off; everything has 30 s to come right")
-    findings, seconds = checking.wait_until_right(exchange, record, SETTLE_SECONDS)
+    findings, seconds = checking.wait_until_right(exchange, record, SETTLE_SECONDS, _say)
     findings.append(checking.repeated(traders[0], traders[-1], record, REPEATED_KEYS))
     facts = checking.facts(record) | {"kills": dict(killer.done), "settled after s": seconds}
     return findings, facts
+
+
+def _say(line: str) -> None:
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def _kill_all(killer: "Killer", record: Record, rng: Random, pause: float) -> None:

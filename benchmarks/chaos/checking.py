@@ -1,7 +1,7 @@
 """All checks together, again and again until nothing is wrong or the time is up, and the facts of the trial."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from random import Random
 
@@ -18,8 +18,13 @@ from compliance.models import Alert
 from orders.models import Amendment, Execution, Order
 
 
-def wait_until_right(exchange: Exchange, record: Record, seconds: float) -> tuple[list[Finding], float]:
-    """The findings once nothing is wrong, or as they are after `seconds`; and how long it took."""
+def wait_until_right(
+    exchange: Exchange, record: Record, seconds: float, say: Callable[[str], None]
+) -> tuple[list[Finding], float]:
+    """The findings once nothing is wrong, or as they are after `seconds`; and how long it took.
+
+    What is not right yet is said.
+    """
     close_old_connections()
     began = time.monotonic()
     while True:
@@ -29,7 +34,8 @@ def wait_until_right(exchange: Exchange, record: Record, seconds: float) -> tupl
             findings += check_truth(exchange.orders(), record) + check_books() + check_proof()
             if took >= seconds or not _wrong(findings):
                 return findings, round(took, 1)
-        time.sleep(0.5)
+        say(f"{took:5.1f} s  " + "; ".join(f"{len(f.wrong)} {f.rule}, e.g. {f.wrong[0]}" for f in findings if f.wrong))
+        time.sleep(1.0)
 
 
 def repeated(first: Trader, last: Trader, record: Record, count: int) -> Finding:

@@ -23,6 +23,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "http_429", "route": "writes", "probability": 0.01},
     {"kind": "delay", "route": "any", "probability": 0.03, "seconds": 0.4},
     {"kind": "delay", "route": "writes", "probability": 0.02, "seconds": 0.8, "taken": True},
+    {"kind": "delay", "route": "modify", "probability": 0.06, "seconds": 6.0},
+    {"kind": "delay", "route": "cancel", "probability": 0.03, "seconds": 6.0},
     # Answers of the past: read at once, arriving when much has changed.
     {"kind": "delay", "route": "book", "probability": 0.03, "seconds": 5.5, "taken": True},
     {"kind": "delay", "route": "order", "probability": 0.06, "seconds": 6.0, "taken": True},

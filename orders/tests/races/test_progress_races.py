@@ -41,7 +41,7 @@ class TestClaims:
     def test_two_workers_never_claim_the_same_order(self, broker_account, monkeypatch):
         """The first worker stops inside its claim; the second neither waits for it nor takes what it holds."""
         orders = [place(quantity=D(1)) for _ in range(6)]
-        inside, go, original = threading.Event(), threading.Event(), submission._caught_by_switch
+        inside, go, original = threading.Event(), threading.Event(), submission.stops_of
 
         def pause(waiting):
             if not inside.is_set():
@@ -49,7 +49,7 @@ class TestClaims:
                 assert go.wait(10)
             return original(waiting)
 
-        monkeypatch.setattr(submission, "_caught_by_switch", pause)
+        monkeypatch.setattr(submission, "stops_of", pause)
         first: list[object] = []
         thread = threading.Thread(target=self.claim_into, args=(first, broker_account.pk, 4))
         thread.start()

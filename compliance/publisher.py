@@ -55,7 +55,8 @@ def publish_batch(server: "redis.Redis", after: Position) -> tuple[Position, int
     rows = fetch_rows(_NEXT, {"xid": after.xid, "id": after.id, "limit": BATCH})
     if not rows:
         return after, 0
-    with server.pipeline(transaction=False) as pipe:
+    # All or nothing: a later event that gets in while an earlier one is refused would hide it for good.
+    with server.pipeline(transaction=True) as pipe:
         for xid, pk, order_id, account_id, seq, event_type, recorded_at, c14n in rows:
             entry: Any = {
                 "event_id": str(pk), "order_id": str(order_id or ""), "account_id": str(account_id), "seq": str(seq),

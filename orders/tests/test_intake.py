@@ -332,8 +332,13 @@ def test_every_check_is_on_record_with_its_value_and_limit(account, sbin, algo):
     order = place(algo_id="A1")
     event = order_events(order.pk).first()
     checks = {check["check"]: check for check in event.data["checks"]}
-    assert checks["ORDER_VALUE"] == {"check": "ORDER_VALUE", "passed": True, "value": "10000", "limit": "20000"}
+    source = "ACCOUNT limits v1"
+    assert checks["ORDER_VALUE"] == {
+        "check": "ORDER_VALUE", "passed": True, "value": "10000", "limit": "20000", "source": source,
+    }  # fmt: skip
     assert checks["TICK_SIZE"]["limit"] == "0.05"
     assert (event.data["algo_id"], event.data["algo_version"], event.data["ucc"]) == ("A1", "3", "UCC-DEMO")
     refused = order_events(place(quantity=D(21)).pk).get()
-    assert refused.data["checks"][-1] == {"check": "ORDER_VALUE", "passed": False, "value": "21000", "limit": "20000"}
+    assert refused.data["checks"][-1] == {
+        "check": "ORDER_VALUE", "passed": False, "value": "21000", "limit": "20000", "source": source,
+    }  # fmt: skip

@@ -53,7 +53,8 @@ def require_account(user: User, code: str) -> Account:
 
 def can_trade(user: Any, account: Account) -> bool:
     """Whether the user may send orders for the account: a trader of it, or an operator."""
-    return is_in(user, OPERATOR) or account.memberships.filter(user_id=user.pk, role="TRADER").exists()
+    member = account.memberships.filter(user_id=user.pk, role="TRADER")
+    return is_in(user, OPERATOR) or (user.is_active and member.exists())
 
 
 def lock_tradable_accounts(codes: Iterable[str], user: User | None) -> dict[str, Account]:

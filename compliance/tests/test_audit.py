@@ -50,7 +50,9 @@ def test_an_event_says_who_what_when_and_from_where(account):
 
 def test_a_draft_may_name_an_actor_of_its_own(account):
     own = Actor(ActorType.OFFICER, "9", "ADMIN")
-    events = recorded(account, EventDraft(account, EventType.LIMIT_CHANGED), EventDraft(account, EventType.CORRECTION, actor=own))
+    events = recorded(
+        account, EventDraft(account, EventType.LIMIT_CHANGED), EventDraft(account, EventType.CORRECTION, actor=own)
+    )
     assert [(e.actor_type, e.actor_id) for e in events[-2:]] == [("TRADER", "7"), ("OFFICER", "9")]
 
 

@@ -66,7 +66,13 @@ class TestKillSwitch:
         house.refresh_from_db()
         events = list(account_events(house.pk))
         assert [e.event_type for e in events] == ["KILL_SWITCH_ON", "KILL_SWITCH_OFF"]
-        assert events[0].data == {"scope": "HOUSE", "algo_id": "", "from": "ACTIVE", "to": "HALTED", "reason": "flash crash"}
+        assert events[0].data == {
+            "scope": "HOUSE",
+            "algo_id": "",
+            "from": "ACTIVE",
+            "to": "HALTED",
+            "reason": "flash crash",
+        }
         assert verify_chain(events, head=house.event_hash).ok
         assert account_events(account.pk).last().data["algo_id"] == "A1"
 

@@ -154,7 +154,9 @@ def test_every_partition_has_every_guard_always_on():
         """SELECT tgrelid::regclass::text, tgname, tgenabled::text FROM pg_trigger
            WHERE NOT tgisinternal AND tgrelid::regclass::text LIKE 'compliance_orderevent%' ORDER BY 1, 2"""
     )
-    own = [(name, guard, "A") for name in partitions() for guard in ("check_insert", "refuse_change", "refuse_truncate")]
+    own = [
+        (name, guard, "A") for name in partitions() for guard in ("check_insert", "refuse_change", "refuse_truncate")
+    ]
     assert sorted(guards) == sorted([("compliance_orderevent", "refuse_truncate", "A"), *own])
 
 

@@ -110,8 +110,13 @@ def _shows(snapshot: OrderSnapshot, old: Terms, asked: Terms) -> bool:
 
 
 def _is_overdue(amendment: Amendment, looked_at: datetime | None) -> bool:
-    """Whether a look began late enough after the sending to have shown an effect, had there been one."""
-    return looked_at is not None and amendment.sent_at is not None and looked_at - amendment.sent_at >= SETTLES_WITHIN
+    """Whether a look began late enough after the call was over to have shown an effect, had there been one.
+
+    While it is still SENDING the call may yet be carried out.
+    """
+    if looked_at is None or amendment.state == AmendmentState.SENDING:
+        return False
+    return looked_at - amendment.updated_at >= SETTLES_WITHIN
 
 
 def _confirm(desk: Desk, order: Order, amendment: Amendment) -> None:
@@ -127,9 +132,12 @@ def _confirm(desk: Desk, order: Order, amendment: Amendment) -> None:
 
 
 def _lower(desk: Desk, order: Order, amendment: Amendment, surplus: Decimal) -> None:
-    """Give back `surplus` of what was in reserve when the change was asked for, less what fills have used of it."""
-    if order.state not in ENDED and amendment.held:
-        share = desk.claims[order.id].reserved * surplus / amendment.held
+    """Give back `surplus` of what was in reserve when the change was asked for, less what fills have used of it.
+
+    A sale from holdings holds no rupees, and gives back units alone.
+    """
+    if order.state not in ENDED:
+        share = desk.claims[order.id].reserved * surplus / amendment.held if amendment.held else ZERO
         postings.lower(desk, order, to_paisa(share), f"{amendment.id}:LOWER")
 
 

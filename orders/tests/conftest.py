@@ -11,7 +11,10 @@ from orders.models import BrokerAccount
 from orders.tests.brokers.paper.process import PaperExchange, paper_exchange
 
 #: Prices move only when told to, and the market has more than anybody here asks for.
-STILL = {name: {"last_price": 1000, "freeze": True, "volume_per_tick": 1_000_000, "rebase": True} for name in ("NSE:SBIN", "NSE:INFY")}
+STILL = {
+    name: {"last_price": 1000, "freeze": True, "volume_per_tick": 1_000_000, "rebase": True}
+    for name in ("NSE:SBIN", "NSE:INFY")
+}
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,13 @@ class TestEachFact:
         assert place().rejection_code == "INSTRUMENT_NOT_TRADABLE"
 
     def test_the_contracts_last_day(self, account, nifty_future, time_machine):
-        contract = {"exchange": "NFO", "symbol": "NIFTY27DECFUT", "product": "NRML", "quantity": D(75), "price": D(26000)}
+        contract = {
+            "exchange": "NFO",
+            "symbol": "NIFTY27DECFUT",
+            "product": "NRML",
+            "quantity": D(75),
+            "price": D(26000),
+        }
         time_machine.move_to(datetime(2026, 11, 26, 9, tzinfo=UTC))
         for expiry, code in (("2026-11-26", ""), ("2026-11-25", "INSTRUMENT_EXPIRED")):
             Instrument.objects.update(expiry=expiry)
@@ -88,7 +94,10 @@ class TestEachFact:
 
     def test_the_session(self, account, sbin, time_machine):
         BrokerAccount.objects.update(trading_hours="EXCHANGE")
-        for hour, code in ((datetime(2026, 11, 20, 5, tzinfo=UTC), ""), (datetime(2026, 11, 20, 12, tzinfo=UTC), "MARKET_CLOSED")):
+        for hour, code in (
+            (datetime(2026, 11, 20, 5, tzinfo=UTC), ""),
+            (datetime(2026, 11, 20, 12, tzinfo=UTC), "MARKET_CLOSED"),
+        ):
             time_machine.move_to(hour)
             assert place().rejection_code == code
         assert place(variety=Variety.AMO).rejection_code == ""

@@ -197,6 +197,16 @@ class TestModify:
         assert (order.state, order.quantity) == ("FILLED", 4)
         assert buckets(portfolio)[1] == 0
 
+    def test_a_smaller_sale_gives_back_the_units_when_confirmed(self, portfolio):
+        bought = send(place(quantity=D(10), price=D(1000)))
+        see(bought, BrokerStatus.COMPLETE, [trade(bought, 1, 10, 1000)])
+        order = see(send(place(side=Side.SELL, quantity=D(10), price=D(1010))), BrokerStatus.OPEN)
+        request_modify(order.pk, Modification(quantity=D(6)), actor=TRADER, at=now(), user=None)
+        self.sent(order)
+        assert Position.objects.get().reserved_units == 10
+        order = see(fresh(order), BrokerStatus.OPEN, quantity=D(6))
+        assert (order.reserved_units, Position.objects.get().reserved_units) == (6, 6)
+
     def test_what_the_rules_refuse(self, portfolio):
         order = see(send(place()), BrokerStatus.OPEN)
         for changes, error, code in (

@@ -73,7 +73,8 @@ class TestUnknown:
         assert mark_lost([unknown.pk], at=now()) == 0
 
     @pytest.mark.parametrize(
-        ("status", "state", "held"), [("OPEN", "OPEN", True), ("PENDING", "ACKED", True), ("CANCELLED", "CANCELED", False)]
+        ("status", "state", "held"),
+        [("OPEN", "OPEN", True), ("PENDING", "ACKED", True), ("CANCELLED", "CANCELED", False)],
     )
     def test_lost_and_found_reserves_again_if_it_works(self, unknown, status, state, held):
         miss(unknown, COMPLETE_MISSES)

@@ -14,7 +14,7 @@ from orders.services.dispatch import answer_amendment, claim_amendments
 from orders.services.execution import apply_book
 from orders.services.overlay import SETTLES_WITHIN
 from orders.tests.factories import TRADER, fresh, place, row, see, send
-from orders.types import Accepted, BrokerStatus, Modification
+from orders.types import Accepted, BrokerStatus, Modification, Unconfirmed
 
 pytestmark = pytest.mark.django_db
 
@@ -64,7 +64,7 @@ def look(order, *, read_at, at):
 def test_a_look_from_before_the_modification_does_not_refuse_it_however_late_it_arrives(portfolio, sbin):
     order = see(send(place()), BrokerStatus.OPEN)
     request_modify(order.pk, Modification(price=D(990)), actor=TRADER, at=now(), user=None)
-    sent_at = sent_amendment(order).sent_at
+    sent_at = sent_amendment(order).updated_at
     late = sent_at + 2 * SETTLES_WITHIN
     look(fresh(order), read_at=sent_at - timedelta(seconds=1), at=late)
     assert Amendment.objects.get().state == "SENT"
@@ -75,9 +75,22 @@ def test_a_look_from_before_the_modification_does_not_refuse_it_however_late_it_
 def test_a_look_from_before_the_cancel_does_not_send_it_again(portfolio, sbin):
     order = see(send(place()), BrokerStatus.OPEN)
     request_cancel(order.pk, actor=TRADER, at=now(), user=None)
-    sent_at = sent_amendment(order).sent_at
+    sent_at = sent_amendment(order).updated_at
     late = sent_at + 2 * SETTLES_WITHIN
     look(fresh(order), read_at=sent_at - timedelta(seconds=1), at=late)
     assert Amendment.objects.get().state == "SENT"
     look(fresh(order), read_at=sent_at + SETTLES_WITHIN, at=late)
     assert Amendment.objects.get().state == "QUEUED"
+
+
+def test_a_look_refuses_no_modification_whose_call_is_still_under_way(portfolio, sbin):
+    """Seven seconds is what a call may take; the broker carries it out at their end."""
+    order = see(send(place()), BrokerStatus.OPEN)
+    request_modify(order.pk, Modification(price=D(990)), actor=TRADER, at=now(), user=None)
+    (dispatch,) = claim_amendments(order.broker_account_id, limit=10, at=now())
+    late = now() + 2 * SETTLES_WITHIN
+    look(fresh(order), read_at=late, at=late)
+    assert Amendment.objects.get().state == "SENDING"
+    answer_amendment(dispatch, Unconfirmed("timed out"), at=late)
+    look(fresh(order), read_at=late + timedelta(seconds=1), at=late + timedelta(seconds=1))
+    assert Amendment.objects.get().state == "UNKNOWN"

@@ -70,8 +70,19 @@ class TestClaim:
         )  # fmt: skip
         (submission,) = claim_orders(order.broker_account_id, limit=1, at=now())
         told = submission.instruction
-        assert (told.tag, told.exchange, told.symbol, told.side, told.product) == (order.tag, "NSE", "SBIN", "SELL", "MIS")
-        assert (told.terms.quantity, told.terms.price, told.terms.stop_price, told.terms.type) == (7, 990, 995, "STOP_LIMIT")
+        assert (told.tag, told.exchange, told.symbol, told.side, told.product) == (
+            order.tag,
+            "NSE",
+            "SBIN",
+            "SELL",
+            "MIS",
+        )
+        assert (told.terms.quantity, told.terms.price, told.terms.stop_price, told.terms.type) == (
+            7,
+            990,
+            995,
+            "STOP_LIMIT",
+        )
         assert (told.terms.disclosed_quantity, told.terms.time_in_force, told.validity_minutes) == (2, "TTL", 5)
 
     @pytest.mark.parametrize("state", ["CLOSED", "EXPIRED"])
@@ -117,7 +128,14 @@ class TestADayThatEnded:
 
     @pytest.mark.parametrize(
         ("variety", "days", "goes"),
-        [("regular", 0, True), ("regular", 1, False), ("regular", 3, False), ("amo", 1, True), ("amo", 3, True), ("amo", 4, False)],
+        [
+            ("regular", 0, True),
+            ("regular", 1, False),
+            ("regular", 3, False),
+            ("amo", 1, True),
+            ("amo", 3, True),
+            ("amo", 4, False),
+        ],
     )
     def test_what_was_not_sent_expires_and_gives_back(self, portfolio, variety, days, goes):
         order = place(variety=Variety(variety))
@@ -260,7 +278,10 @@ class TestAmendments:
             answer_amendment(dispatch, Refused("OrderException", "Order is being processed."), at=at)
             amendment = Amendment.objects.get()
             waits.append((amendment.due_at - at).total_seconds())
-            assert amendment.state == "REJECTED" or self.claim(order, at=amendment.due_at - timedelta(milliseconds=1)) == []
+            assert (
+                amendment.state == "REJECTED"
+                or self.claim(order, at=amendment.due_at - timedelta(milliseconds=1)) == []
+            )
             at = amendment.due_at
         assert waits[:5] == [0.5, 1, 2, 4, 8]
         assert Amendment.objects.get().state == "REJECTED"

@@ -27,7 +27,9 @@ def test_a_working_order_shows_what_was_asked_until_the_broker_decides(
     cast: Cast, as_trader: Client, placed: Placed
 ) -> None:
     fill(placed["id"], (4, "999.90"))
-    answer = as_trader.send("PUT", f"{ORDERS}/{placed['id']}", {"action": "MODIFY", "price": "999.90", "notes": "nearer"})
+    answer = as_trader.send(
+        "PUT", f"{ORDERS}/{placed['id']}", {"action": "MODIFY", "price": "999.90", "notes": "nearer"}
+    )
     document = answer.json()
     assert document["price"] == 999.95
     [asked] = document["pendingAmendments"]
@@ -91,9 +93,7 @@ def test_a_change_that_a_rule_refuses_leaves_the_order_alone(as_trader: Client, 
     assert Order.objects.get().version == 1
 
 
-def test_cancel_all_ends_what_works_and_tells_each_result(
-    cast: Cast, as_trader: Client
-) -> None:
+def test_cancel_all_ends_what_works_and_tells_each_result(cast: Cast, as_trader: Client) -> None:
     ids = [as_trader.send("POST", ORDERS, limit_buy(quantity=n)).json()["id"] for n in (1, 2, 3)]
     fill(ids[0], (1, "999.95"))  # claims and sends all three; the first is complete
     newest = as_trader.send("POST", ORDERS, limit_buy(quantity=4)).json()["id"]
@@ -114,9 +114,7 @@ def test_cancel_all_can_be_narrowed(as_trader: Client) -> None:
     assert as_trader.send("POST", f"{ORDERS}/cancel-all", {"everything": True}).status_code == 400
 
 
-def test_cancel_all_leaves_alone_what_one_may_only_view(
-    client_for: Callable[[str], Client], placed: Placed
-) -> None:
+def test_cancel_all_leaves_alone_what_one_may_only_view(client_for: Callable[[str], Client], placed: Placed) -> None:
     for name in ("viewer", "officer", "outsider"):
         assert client_for(name).send("POST", f"{ORDERS}/cancel-all", {}).json()["results"] == []
     assert client_for("operator").send("POST", f"{ORDERS}/cancel-all", {}).json()["results"][0]["outcome"] == "CANCELED"

@@ -63,7 +63,9 @@ def test_a_wrong_query_is_named(as_trader: Client, query: dict[str, Any], pointe
 
 def test_each_filter_finds_what_it_names_and_nothing_else(cast: Cast, as_trader: Client) -> None:
     wanted = as_trader.send(
-        "POST", ORDERS, limit_buy(side="BUY", strategyId="s1", clientOrderId="c1", type="STOP_LIMIT", stopPrice=990, price=1000)
+        "POST",
+        ORDERS,
+        limit_buy(side="BUY", strategyId="s1", clientOrderId="c1", type="STOP_LIMIT", stopPrice=990, price=1000),
     )
     assert wanted.status_code == 422  # a buy stop below the market: stored as rejected
     order_id = wanted.json()["orderId"]
@@ -213,9 +215,7 @@ def test_statistics(cast: Cast, as_trader: Client) -> None:
     assert as_trader.get(f"{ORDERS}/statistics", {"side": "SELL"}).json()["totalOrders"] == 0
 
 
-def test_a_list_costs_the_same_number_of_queries_however_long(
-    cast: Cast, as_trader: Client, unhurried: None
-) -> None:
+def test_a_list_costs_the_same_number_of_queries_however_long(cast: Cast, as_trader: Client, unhurried: None) -> None:
     def queries(size: int) -> int:
         with CaptureQueriesContext(connection) as captured:
             assert len(as_trader.get(ORDERS, {"size": size}).json()["content"]) == size

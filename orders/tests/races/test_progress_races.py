@@ -105,7 +105,9 @@ class TestOneOrderFromAllSides:
         def observe(seen, source):
             return lambda: apply_book(order.broker_account_id, [seen[0]], seen[1], at=now(), source=source)
 
-        work = [observe(seen, source) for seen, source in itertools.product((open_row, part, full), ("POLL", "POSTBACK"))]
+        work = [
+            observe(seen, source) for seen, source in itertools.product((open_row, part, full), ("POLL", "POSTBACK"))
+        ]
         race(order, *work, lambda: answer_place(order.pk, answer(broker_id(order)), at=now()))
         order = fresh(order)
         assert (order.state, order.filled_quantity, order.broker_order_id) == ("FILLED", 10, broker_id(order))
@@ -166,7 +168,9 @@ class TestCancelAndFill:
         fills = [trade(order, 1, 4)]
         gone = row(order, BrokerStatus.CANCELLED), []
         late = row(order, BrokerStatus.CANCELLED, filled=4), fills
-        race(order, *[lambda s=s: apply_book(order.broker_account_id, [s[0]], s[1], at=now()) for s in (gone, late) * 2])
+        race(
+            order, *[lambda s=s: apply_book(order.broker_account_id, [s[0]], s[1], at=now()) for s in (gone, late) * 2]
+        )
         after = fresh(order)
         assert (after.state, after.filled_quantity) == ("CANCELED", 4)
         assert Alert.objects.filter(kind="LATE_FILL").count() <= 1

@@ -1,6 +1,6 @@
 """Capital and units: nothing held without a live order, everything held counted, no gap in any numbering."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -25,7 +25,7 @@ def check_books() -> list[Finding]:
         finding("reservations without a live order", (pk for pk, rupees in held.items() if rupees and pk not in live)),
         finding("units promised to ended orders", _ids(ended.exclude(reserved_units=0))),
         finding("reservations open of ended orders", _ids(entries.exclude(order_id__in=live))),
-        finding("live orders that hold too little", _too_little(live, held)),
+        finding("live orders that hold the wrong amount", _wrong_holds(live, held)),
         finding("units promised that no order holds", _promised()),
         finding("trial balance", trial_balance()),
         finding("gaps in capital entries", _gaps(CapitalEntry, "capital_account", CapitalAccount, "entry_seq")),
@@ -38,8 +38,8 @@ def _ids(rows: "QuerySet[Any]") -> Iterable[Any]:
     return rows.values_list("pk", flat=True)
 
 
-def _too_little(live: dict[Any, Order], held: dict[Any, Decimal]) -> Iterator[str]:
-    """A delivery purchase must have its whole unexecuted value in reserve; a sale its units."""
+def _wrong_holds(live: dict[Any, Order], held: dict[Any, Decimal]) -> Iterator[str]:
+    """A delivery purchase must have its whole unexecuted value in reserve; a sale exactly its unexecuted units."""
     for pk, order in live.items():
         if order.product != "CNC":
             continue
@@ -52,7 +52,7 @@ def _too_little(live: dict[Any, Order], held: dict[Any, Decimal]) -> Iterator[st
 
 
 def _promised() -> Iterator[str]:
-    wanted: Counter[Any] = Counter()
+    wanted: defaultdict[Any, Decimal] = defaultdict(Decimal)
     for order in Order.objects.exclude(reserved_units=0):
         wanted[order.portfolio_id, order.instrument_id, order.product] += order.reserved_units
     for position in Position.objects.all():

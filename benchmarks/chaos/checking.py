@@ -69,7 +69,7 @@ def facts(record: Record) -> dict[str, object]:
 def _waits() -> dict[str, float]:
     """Seconds from taking an order to sending it."""
     sent = Order.objects.exclude(sent_at=None).values_list("created_at", "sent_at")
-    waits = sorted((end - begin).total_seconds() for begin, end in sent)
+    waits = sorted((end - begin).total_seconds() for begin, end in sent if end)
     return {f"p{part}": round(waits[(len(waits) - 1) * part // 100], 2) for part in (50, 90, 99, 100)} if waits else {}
 
 

@@ -131,7 +131,7 @@ class Probes:
     def _query(self, statement: str, *parameters: object) -> bool:
         try:
             with psycopg.connect(self._database, autocommit=True) as connection:
-                return connection.execute(statement, parameters).fetchone() is not None  # type: ignore[arg-type]
+                return connection.execute(statement, parameters).fetchone() is not None
         except psycopg.OperationalError:
             return False
 

@@ -49,9 +49,12 @@ def _broken(chains: dict[Any, list[OrderEvent]]) -> Iterator[str]:
 
 def _published() -> Iterator[str]:
     start = "-"
-    while entries := client().xrange(STREAM, min=start, count=PAGE):
-        yield from (entry_id for entry_id, _ in entries)  # type: ignore[union-attr]
-        start = f"({entries[-1][0]}"  # type: ignore[index]
+    while True:
+        entries: Any = client().xrange(STREAM, min=start, count=PAGE)
+        if not entries:
+            return
+        yield from (entry_id for entry_id, _ in entries)
+        start = f"({entries[-1][0]}"
 
 
 def _place(entry: str) -> tuple[int, int]:

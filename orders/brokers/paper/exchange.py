@@ -136,7 +136,7 @@ class Exchange:
         order = self.book.orders[order_id]
         if order.status == orders.CANCELLING:
             with self.book.unit():
-                self.end(order, ghost=self._ghost("cancel"))
+                self.end(order, ghost=self._ghost(order, "cancel"))
 
     def end(self, order: Order, message: str | None = None, ghost: Fault | None = None) -> None:
         """Cancel what is left; with the fault `ghost` only seemingly."""
@@ -198,13 +198,15 @@ class Exchange:
         order.exchange_timestamp = order.exchange_update_timestamp
         self.book.advance(order, self._resting_status(order))
         self.book.tell(order, "OPEN")
-        ghost = self._ghost("place")
+        ghost = self._ghost(order, "place")
         if ghost:
             self.end(order, "The order was cancelled by the exchange.", ghost)
             return
         self._expose(order)
 
-    def _ghost(self, route: str) -> Fault | None:
+    def _ghost(self, order: Order, route: str) -> Fault | None:
+        if order.meta:
+            return None  # a leg of an iceberg: filled after all, it would bring on the next
         struck = self.faults.draw(ORDER_KINDS, route)
         return struck[0] if struck else None
 

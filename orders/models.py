@@ -4,7 +4,6 @@ An order's own state is the work queue (`CREATED` waits to be sent). Only `order
 fires a transition; the database refuses an undeclared one (the FSM trigger below).
 """
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,13 +13,13 @@ from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
-from django_fsm import FSMField, transition
 from fernet_fields import EncryptedCharField
 
 from compliance.canonical import GENESIS
 from oms.lib.ids import new_id
 from oms.lib.triggers import append_only, undeletable
-from orders.states import LIVE, RULES, TABLE, State
+from orders.states import LIVE, TABLE
+from orders.transitions import Transitions
 from orders.types import OrderType, Side, TimeInForce, Variety
 
 
@@ -91,30 +90,6 @@ class Routing(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.account_id} → #{self.broker_account_id}"
-
-
-def _mark(name: str) -> Callable[[Any], None]:
-    def body(self: Any) -> None:
-        """The state is all that a transition sets; `orders.lifecycle` does the rest."""
-
-    body.__name__ = name
-    return body
-
-
-class Transitions(models.Model):
-    """The declared transitions of an order, one method per event, read from `orders.states.RULES`."""
-
-    state = FSMField(max_length=16, choices=State, default=State.CREATED, protected=True)
-
-    class Meta:
-        abstract = True
-
-
-for _event, _targets in RULES.items():
-    _method: Any = _mark(_event.value)
-    for _target, _sources in _targets.items():
-        _method = transition(field=Transitions._meta.get_field("state"), source=list(_sources), target=_target)(_method)
-    setattr(Transitions, _event.value, _method)
 
 
 #: Columns of an order that never change without an event of its chain.

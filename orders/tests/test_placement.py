@@ -192,7 +192,10 @@ def power_cut_after(statements: int):
 
 
 def _is_bookkeeping(sql: str) -> bool:
-    return sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK"))
+    """What is no step of the work: savepoints, and the rates, which are read again every half minute."""
+    return (
+        sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")) or "ledger_chargerate" in sql or "ledger_marginrate" in sql
+    )
 
 
 def everything() -> dict[str, list]:

@@ -120,7 +120,9 @@ DATABASES["default"] |= {
     "OPTIONS": {
         **DATABASES["default"].get("OPTIONS", {}),
         # A writer that stalls would stall the readers of the event log behind it (docs/architecture.md).
-        "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c timezone=UTC",
+        "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c timezone=UTC"
+        # A host that loses power must not keep its locks for the two hours that TCP would wait by itself.
+        " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
         # Used by oms.lib.db only: Django's own cursors bind on the client and prepare nothing.
         "prepare_threshold": 1,
     },

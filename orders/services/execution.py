@@ -25,7 +25,7 @@ from orders.services.adoption import adopt
 from orders.services.desk import Desk
 from orders.services.fills import apply_fills, working_quantity
 from orders.services.outside import adopt_terms, was_changed_since
-from orders.services.overlay import FRESH, close_amendments, confirm_modifications
+from orders.services.overlay import FRESH, close_amendments, confirm_modifications, give_back
 from orders.states import ENDED, LIVE, WORKING, Event, State
 from orders.types import BrokerStatus, OrderSnapshot, TradeSnapshot, has_other_terms
 
@@ -180,6 +180,7 @@ def observe(
         _link(desk, order, snapshot, source)
     confirm_modifications(desk, order, snapshot, amendments, looked_at=seen.looked_at)
     grew = apply_fills(desk, order, seen.snapshot, seen.trades, executions)
+    give_back(desk, order, amendments)
     _notice_other_terms(desk, order, snapshot, amendments, looked_at=seen.looked_at)
     event = EVENT_OF.get(snapshot.status)
     if event is not None and (event in ENDINGS or not _is_behind(order, snapshot)):

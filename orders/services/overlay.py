@@ -128,7 +128,16 @@ def _confirm(desk: Desk, order: Order, amendment: Amendment) -> None:
     names = [n for n in Terms.__slots__ if getattr(old, n) != getattr(new, n)]
     data = {"old": {n: getattr(old, n) for n in names}, "new": {n: getattr(new, n) for n in names}}
     desk.note(order, EventType.ORDER_MODIFIED, data)
-    _lower(desk, order, amendment, amendment.held - amendment.need)
+
+
+def give_back(desk: Desk, order: Order, amendments: Iterable[Amendment]) -> None:
+    """After fills were applied: what the terms just confirmed no longer need.
+
+    What was executed by then may have been at the old terms, which the reservation still had to pay for.
+    """
+    for amendment in amendments:
+        if amendment.kind == Kind.MODIFY and amendment.state == AmendmentState.CONFIRMED:
+            _lower(desk, order, amendment, amendment.held - amendment.need)
 
 
 def _lower(desk: Desk, order: Order, amendment: Amendment, surplus: Decimal) -> None:

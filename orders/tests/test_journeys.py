@@ -197,6 +197,16 @@ class TestModify:
         assert (order.state, order.quantity) == ("FILLED", 4)
         assert buckets(portfolio)[1] == 0
 
+    def test_what_was_filled_at_the_old_price_is_paid_before_the_cheaper_one_gives_back(self, portfolio):
+        order = see(send(place(quantity=D(10), price=D(1000))), BrokerStatus.OPEN)
+        request_modify(order.pk, Modification(price=D(950)), actor=TRADER, at=now(), user=None)
+        self.sent(order)
+        order = see(fresh(order), BrokerStatus.OPEN, [trade(order, 1, 8, 1000)], price=D(950))
+        assert (order.price, order.filled_quantity) == (950, 8)
+        _, reserved, allocated = buckets(portfolio)
+        assert allocated == 8000
+        assert D(2 * 950) <= reserved < D(2 * 1000)
+
     def test_a_smaller_sale_gives_back_the_units_when_confirmed(self, portfolio):
         bought = send(place(quantity=D(10), price=D(1000)))
         see(bought, BrokerStatus.COMPLETE, [trade(bought, 1, 10, 1000)])

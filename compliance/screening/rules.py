@@ -68,6 +68,11 @@ def _text(value: object) -> str:
     return decimal_text(value) if isinstance(value, Decimal) else str(value)
 
 
+def _prices(p: Proposal) -> str:
+    """The order's limit and trigger, as far as it has them."""
+    return ", ".join(decimal_text(price) for price in (p.price, p.stop_price) if price is not None)
+
+
 def _contract(around: Surroundings) -> Contract:
     assert around.contract is not None, "rules after instrument_known have a contract"
     return around.contract
@@ -78,10 +83,10 @@ def account_active(p: Proposal, a: Surroundings) -> Finding:
     return _when(a.account_is_active, Denial.ACCOUNT_INACTIVE, message, pointer="/accountId")
 
 
-def kill_switch(p: Proposal, a: Surroundings) -> Finding | None:
+def kill_switch(p: Proposal, a: Surroundings) -> Finding:
     """HALTED refuses all, REDUCING what would open. Cancels never come here: they always pass."""
     if a.mode == "ACTIVE":
-        return None
+        return _when(True, Denial.KILL_SWITCH, "", value=a.mode, limit="ACTIVE")
     reduces = a.mode == "REDUCING" and p.closes == p.quantity
     what = "only orders that close a position pass" if a.mode == "REDUCING" else "no new order passes"
     message = f"Trading is {a.mode.lower()} ({a.mode_source}): {what}."
@@ -157,7 +162,7 @@ def tick_size(p: Proposal, a: Surroundings) -> Finding:
                 False, Denial.TICK_SIZE, f"The price must be a multiple of {decimal_text(tick)}.",
                 value=price, limit=tick, pointer=pointer,
             )  # fmt: skip
-    return _when(True, Denial.TICK_SIZE, "", limit=tick)
+    return _when(True, Denial.TICK_SIZE, "", value=_prices(p), limit=tick)
 
 
 def lot_size(p: Proposal, a: Surroundings) -> Finding:
@@ -200,7 +205,7 @@ def price_band(p: Proposal, a: Surroundings) -> Finding | None:
                 False, Denial.PRICE_BAND, f"The price is outside today's band {band}.",
                 value=price, limit=band, pointer=pointer,
             )  # fmt: skip
-    return _when(True, Denial.PRICE_BAND, "", limit=band)
+    return _when(True, Denial.PRICE_BAND, "", value=_prices(p), limit=band)
 
 
 def price_relation(p: Proposal, a: Surroundings) -> Finding | None:

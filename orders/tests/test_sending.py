@@ -197,7 +197,9 @@ class TestTryingAgain:
         fault(paper, "drop", route="cancel")
         drain(order.broker_account_id)
         assert Amendment.objects.get().state == "UNKNOWN"
-        Amendment.objects.update(updated_at=F("updated_at") - timedelta(seconds=10), sent_at=F("sent_at") - timedelta(seconds=10))
+        Amendment.objects.update(
+            updated_at=F("updated_at") - timedelta(seconds=10), sent_at=F("sent_at") - timedelta(seconds=10)
+        )
         poll(order.broker_account_id)
         assert (Amendment.objects.get().state, fresh(order).state) == ("QUEUED", "OPEN")
         drain(order.broker_account_id)
@@ -213,7 +215,9 @@ class TestTryingAgain:
         drain(order.broker_account_id)
         poll(order.broker_account_id)
         assert Amendment.objects.get().state == "UNKNOWN", "a row that shows the old terms may be old itself"
-        Amendment.objects.update(updated_at=F("updated_at") - timedelta(seconds=10), sent_at=F("sent_at") - timedelta(seconds=10))
+        Amendment.objects.update(
+            updated_at=F("updated_at") - timedelta(seconds=10), sent_at=F("sent_at") - timedelta(seconds=10)
+        )
         poll(order.broker_account_id)
         assert (Amendment.objects.get().state, fresh(order).quantity) == ("REJECTED", 10)
         assert held(portfolio) == before

@@ -1,11 +1,12 @@
 """All checks together, again and again until nothing is wrong or the time is up, and the facts of the trial."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from random import Random
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection, transaction
 from django.db.models import Count
 
 from benchmarks.chaos.books import check_books
@@ -23,19 +24,28 @@ def wait_until_right(
 ) -> tuple[list[Finding], float]:
     """The findings once nothing is wrong, or as they are after `seconds`; and how long it took.
 
-    What is not right yet is said.
+    What is not right yet is said. The comparison waits until nothing moves any more, and reads one moment.
     """
     close_old_connections()
-    began = time.monotonic()
+    began, events = time.monotonic(), -1
     while True:
         took = time.monotonic() - began
-        findings = check_settled()
-        if took >= seconds or not _wrong(findings):
-            findings += check_truth(exchange.orders(), record) + check_books() + check_proof()
+        findings, before, events = check_settled(), events, event_count()
+        if took >= seconds or (events == before and not _wrong(findings)):
+            with _one_moment():
+                findings += check_truth(exchange.orders(), record) + check_books() + check_proof()
             if took >= seconds or not _wrong(findings):
                 return findings, round(took, 1)
-        say(f"{took:5.1f} s  " + "; ".join(f"{len(f.wrong)} {f.rule}, e.g. {f.wrong[0]}" for f in findings if f.wrong))
+        wrong = "; ".join(f"{len(f.wrong)} {f.rule}, e.g. {f.wrong[0]}" for f in findings if f.wrong)
+        say(f"{took:5.1f} s  {wrong or 'still moving'}")
         time.sleep(1.0)
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
 
 
 def repeated(first: Trader, last: Trader, record: Record, count: int) -> Finding:

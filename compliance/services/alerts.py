@@ -11,7 +11,7 @@ from django.db.models import F
 from compliance.models import Alert
 from oms.lib.errors import Invalid, NotFound
 
-__all__ = ["close_alert", "raise_alert", "settle_alert"]
+__all__ = ["close_alert", "raise_alert", "resolve_alert"]
 
 
 def raise_alert(
@@ -54,6 +54,6 @@ def close_alert(alert_id: int, *, reason: str, user: AbstractBaseUser, at: datet
     return alert
 
 
-def settle_alert(key: str, *, reason: str, at: datetime) -> None:
+def resolve_alert(key: str, *, reason: str, at: datetime) -> None:
     """Close the open alert of `key`, if there is one: what it warned of has passed. Joins the caller's transaction."""
     Alert.objects.filter(key=key, closed_at=None).update(closed_at=at, closed_by=None, closing_reason=reason)

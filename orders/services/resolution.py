@@ -14,12 +14,12 @@ from compliance.selectors import was_raised
 from compliance.services.alerts import raise_alert
 from oms.lib.actors import SYSTEM
 from orders.models import Amendment, Order
+from orders.order_day import is_over
 from orders.selectors import expected_in_book
 from orders.services import postings
 from orders.services.amendments.outcomes import SETTLES_WITHIN, close_with
 from orders.services.desk import Desk
 from orders.states import Event, State
-from orders.trading_days import is_over
 
 #: A poll begun earlier than this after the attempt may simply have been too early.
 VISIBLE_WITHIN = timedelta(seconds=5)

@@ -15,7 +15,7 @@ from django.conf import settings
 from compliance.screening.facts import Contract, Limits, Proposal, Surroundings
 from compliance.screening.limits import strictest
 from compliance.selectors import Controls, algos_named, control_reads
-from ledger.market.hours import is_open
+from ledger.market.calendar import Market, is_open
 from ledger.market.prices import get_prices
 from ledger.rates import RateCard, rate_card, reserve_price
 from ledger.selectors import instruments_named, portfolio_ids_of
@@ -98,7 +98,7 @@ class Intake:
             products=account.products,
             contract=instrument and _contract(instrument),
             has_broker=route is not None,
-            market_is_open=route is not None and (route.always_open or is_open(request.exchange, self.at)),
+            market_is_open=route is not None and (route.always_open or is_open(Market(request.exchange), self.at)),
             mode=switch.mode if switch else "ACTIVE",
             mode_source=f"{switch.scope}: {switch.reason}" if switch else "",
             algo_named=bool(request.algo_id),

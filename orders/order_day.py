@@ -31,7 +31,7 @@ def is_over(order: "Order", at: datetime) -> bool:
 
 
 def day_parameters(at: datetime) -> dict[str, date | str]:
-    """What `DAY_LASTS` needs: today, and by exchange the first date whose after-market orders may still be for today."""
+    """What `DAY_LASTS` needs: today, and by exchange the first date whose after-market orders still live today."""
     today = ist_date(at)
     return {"today": today, "amo_from": _amo_from(today)}
 

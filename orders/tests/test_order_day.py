@@ -53,7 +53,7 @@ def test_the_database_says_the_same_of_every_day_of_the_year(exchange, variety):
         for day in days[gap::5]:
             at = datetime.combine(day + timedelta(days=gap), datetime.min.time(), IST) + timedelta(hours=12)
             ((lasts,),) = fetch_rows(
-                f"SELECT {DAY_LASTS} FROM (VALUES (%(v)s, %(e)s, %(d)s)) AS o(variety, exchange, trade_date)",
+                f"SELECT {DAY_LASTS} FROM (VALUES (%(v)s, %(e)s, %(d)s)) AS o(variety, exchange, trade_date)",  # noqa: S608
                 {"v": str(variety), "e": exchange, "d": day, **day_parameters(at)},
             )
             assert lasts is not is_over(Order(variety=variety, exchange=exchange, trade_date=day), at), (day, gap)

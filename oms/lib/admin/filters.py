@@ -25,9 +25,8 @@ class IndianDays(RangeDateFilter):
                 day = date.fromisoformat(text)
             except ValueError:
                 return None
-            queryset = queryset.filter(
-                **{f"{self.parameter_name}__{lookup}": start_of_day(day + timedelta(days=shift))}
-            )
+            edge = start_of_day(day + timedelta(days=shift))
+            queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": edge})
         return queryset
 
 

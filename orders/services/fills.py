@@ -14,6 +14,7 @@ from compliance.services.alerts import raise_alert
 from oms.lib.clock import ist_date
 from oms.lib.ids import new_id
 from oms.lib.money import ZERO
+from orders import alert_keys
 from orders.lifecycle import advance
 from orders.models import Execution, Order
 from orders.services import postings
@@ -80,7 +81,7 @@ def _check_repeats(desk: Desk, order: Order, trades: Sequence[TradeSnapshot], ac
         known = have.get((trade.exchange, trade.trade_id, trade.trade_date))
         if known is not None and (known.quantity, known.price) != (trade.quantity, trade.price):
             raise_alert(
-                key=f"trade-changed:{known.pk}", kind="TRADE_CHANGED", severity="CRITICAL", at=desk.at,
+                key=alert_keys.trade_changed(known.pk), kind="TRADE_CHANGED", severity="CRITICAL", at=desk.at,
                 account_id=order.account_id, order_id=order.id, details={"raw": str(trade.raw)[:2000]},
                 summary=f"Trade {trade.trade_id} was {known.quantity} @ {known.price} and is now reported as "
                 f"{trade.quantity} @ {trade.price}",

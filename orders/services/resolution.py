@@ -13,6 +13,7 @@ from django.db import transaction
 from compliance.selectors import was_raised
 from compliance.services.alerts import raise_alert
 from oms.lib.actors import SYSTEM
+from orders import alert_keys
 from orders.models import Amendment, Order
 from orders.order_day import is_over
 from orders.selectors import expected_in_book
@@ -75,7 +76,7 @@ def _leave_to_an_operator(desk: Desk, order: Order) -> None:
 
     Said once, though every later poll finds the same.
     """
-    key = f"unresolved:{order.id}"
+    key = alert_keys.unresolved(order.id)
     if was_raised(key):
         return
     raise_alert(

@@ -13,13 +13,13 @@ from compliance.services.alerts import resolve_alert
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_rows
 from orders.models import Amendment, BrokerMessage, Order
+from orders.order_day import is_over
 from orders.services.amendments.outcomes import refuse, terms_asked
 from orders.services.desk import Desk
 from orders.services.halts import Halt, halts_of
 from orders.services.postings import terms_of
 from orders.services.submission import ABANDONED_AFTER
 from orders.states import State as OrderState
-from orders.trading_days import is_over
 from orders.types import SESSION_EXPIRED, Accepted, NotSent, Outcome, Refused, Terms, Unconfirmed, Variety
 
 Kind: TypeAlias = Amendment.Kind

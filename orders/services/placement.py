@@ -28,7 +28,8 @@ from oms.lib.ids import new_id, tag_of
 from oms.lib.money import ZERO
 from orders.models import Order
 from orders.services import postings
-from orders.services.desk import Desk
+from orders.services.desk import Desk, Refusal
+from orders.services.endings import progress
 from orders.services.surroundings import Intake, gather
 from orders.states import Event, State
 from orders.types import OrderRequest
@@ -133,10 +134,10 @@ def _denied(verdict: Verdict, code: Denial, message: str, value: object, limit: 
 def _refuse(order: Order, verdict: Verdict, intake: Intake, desk: Desk) -> None:
     denial = verdict.denial
     assert denial is not None
-    order.rejection_code, order.rejection_reason = denial.code.value, denial.message[:500]
     order.denial = denial  # for the door that answers this very request: which field was at fault
     data = {**_description(order, verdict, intake), "reason": denial.message}
-    desk.fire(order, Event.DEF_REJECT, data, recorded_as=EventType.RISK_REJECTED)
+    refusal = Refusal(denial.code.value, denial.message)
+    progress(desk, order, Event.DEF_REJECT, data, refusal=refusal, recorded_as=EventType.RISK_REJECTED)
 
 
 def _order(

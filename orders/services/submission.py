@@ -10,16 +10,15 @@ from uuid import UUID
 
 from django.db import transaction
 
-from ledger.services.books import Status as ReserveStatus
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_rows
 from orders.models import BrokerMessage, Order
 from orders.order_day import DAY_LASTS, day_parameters
 from orders.services import postings
-from orders.services.amendments.outcomes import close_with
-from orders.services.desk import Desk
+from orders.services.desk import Desk, Refusal
+from orders.services.endings import progress
 from orders.services.halts import Halt, halts_of
-from orders.states import Event, State
+from orders.states import Event
 from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Side, Unconfirmed, Variety
 
 #: A broker call is bounded by 7 s and tried for 2 s more; an older claim has nobody left to answer for it.
@@ -47,13 +46,14 @@ def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Su
         waiting = list(desk.orders.values())
         halted = {pk: halt for pk, halt in halts_of(waiting).items() if not _closes(desk.orders[pk], halt)}
         for order in waiting:
-            if order.id in halted:
-                _refuse_halted(desk, order, halted[order.id])
-        sent = [order for order in waiting if order.state == State.CREATED]
-        for order in sent:
-            order.sent_at = at
-            desk.fire(order, Event.SUBMIT, {"tag": order.tag, "broker_account": str(broker_account_id)})
+            if halt := halted.get(order.id):
+                refusal, data = Refusal(halt.code, halt.reason), {"reason": halt.reason, "by": halt.by}
+                progress(desk, order, Event.DEF_REJECT, data, refusal=refusal)
+            else:
+                order.sent_at = at
+                progress(desk, order, Event.SUBMIT, {"tag": order.tag, "broker_account": str(broker_account_id)})
         desk.write()
+    sent = [order for order in waiting if order.id not in halted]
     return [Submission(order.id, instruction_for(order)) for order in sent]
 
 
@@ -73,12 +73,6 @@ def _closes(order: Order, halt: Halt) -> bool:
     return halt.lets_reduce and order.reserved_units == order.remaining_quantity
 
 
-def _refuse_halted(desk: Desk, order: Order, halt: Halt) -> None:
-    order.rejection_code, order.rejection_reason = halt.code, halt.reason
-    desk.fire(order, Event.DEF_REJECT, {"reason": halt.reason, "by": halt.by})
-    postings.release(desk, order, failed=True)
-
-
 def instruction_for(order: Order) -> PlaceInstruction:
     """The order as the broker must be told it."""
     return PlaceInstruction(
@@ -96,38 +90,23 @@ def answer_place(order_id: UUID, outcome: Outcome, *, at: datetime) -> None:
         order = desk.orders[order_id]
         match outcome:
             case Accepted(broker_order_id=broker_order_id):
-                _accepted(desk, order, broker_order_id)
+                if not order.broker_order_id:
+                    order.broker_order_id = broker_order_id
+                    desk.touch(order)
+                progress(desk, order, Event.ACK, {"broker_order_id": broker_order_id})
             case Refused(code=code, message=message):
-                _refused(desk, order, code, message)
+                _refused(desk, order, Refusal(code, message))
             case NotSent(message=message):
-                _refused(desk, order, "NOT_SENT", f"The order was not sent: {message}")
+                _refused(desk, order, Refusal("NOT_SENT", f"The order was not sent: {message}"))
             case Unconfirmed(message=message):
-                _unconfirmed(desk, order, message)
+                progress(desk, order, Event.AMBIGUOUS, {"reason": message})
         desk.keep(_message(order, outcome, at))
         desk.write()
 
 
-def _accepted(desk: Desk, order: Order, broker_order_id: str) -> None:
-    if not order.broker_order_id:
-        order.broker_order_id = broker_order_id
-        desk.touch(order)
-    change = desk.fire(order, Event.ACK, {"broker_order_id": broker_order_id})
-    if change is not None and change.source in (State.UNKNOWN, State.LOST):
-        postings.reinstate(desk, order, change.source)
-
-
-def _refused(desk: Desk, order: Order, code: str, message: str) -> None:
-    order.rejection_code, order.rejection_reason = code[:40], message[:500]
-    if desk.fire(order, Event.DEF_REJECT, {"code": code, "reason": message, "by": "broker"}):
-        postings.release(desk, order, failed=True)
-        close_with(desk, [order])
-    else:
-        order.rejection_code = order.rejection_reason = ""  # the broker turned out to have it after all
-
-
-def _unconfirmed(desk: Desk, order: Order, message: str) -> None:
-    if desk.fire(order, Event.AMBIGUOUS, {"reason": message}):
-        desk.books.mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
+def _refused(desk: Desk, order: Order, refusal: Refusal) -> None:
+    data = {"code": refusal.code, "reason": refusal.reason, "by": "broker"}
+    progress(desk, order, Event.DEF_REJECT, data, refusal=refusal)
 
 
 def _message(order: Order, outcome: Outcome, at: datetime) -> BrokerMessage:
@@ -149,8 +128,7 @@ def abandon_submissions(*, at: datetime) -> int:
         desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
         orders = list(desk.orders.values())
         for order in orders:
-            desk.fire(order, Event.AMBIGUOUS, {"reason": "the worker that was sending it died"})
-            desk.books.mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
+            progress(desk, order, Event.AMBIGUOUS, {"reason": "the worker that was sending it died"})
         desk.write()
     return len(orders)
 
@@ -170,8 +148,7 @@ def expire_unsent(*, at: datetime) -> int:
         desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
         orders = list(desk.orders.values())
         for order in orders:
-            desk.fire(order, Event.B_EXPIRE, {"reason": "its day ended before it could be sent", "by": "the house"})
-            postings.release(desk, order)
-        close_with(desk, orders)
+            data = {"reason": "its day ended before it could be sent", "by": "the house"}
+            progress(desk, order, Event.B_EXPIRE, data)
         desk.write()
     return len(orders)

@@ -24,6 +24,7 @@ from orders.services import postings
 from orders.services.amendments.new_terms import Change, change_of
 from orders.services.amendments.outcomes import supersede
 from orders.services.desk import Desk
+from orders.services.endings import progress
 from orders.states import ENDED, WORKING, Event, State
 from orders.types import Modification
 
@@ -132,8 +133,7 @@ def _cancel(desk: Desk, order: Order | None, actor: Actor, reason: str, version:
         if modify.state == Amendment.State.QUEUED:
             supersede(desk, order, modify)
     if order.state == State.CREATED:
-        desk.fire(order, Event.B_CANCEL, {"by": actor.type, "reason": reason})
-        postings.release(desk, order)
+        progress(desk, order, Event.B_CANCEL, {"by": actor.type, "reason": reason})
     else:
         desk.ask(_amendment(order, Amendment.Kind.CANCEL, actor, desk.at, reason, None))
     return order

@@ -146,7 +146,7 @@ class CapitalEntry(models.Model):
     order_id = models.UUIDField(null=True, blank=True)
     execution_id = models.UUIDField(null=True, blank=True)
     reserve_id = models.UUIDField(null=True, blank=True, help_text="The RESERVE that this entry draws on.")
-    key = models.CharField(max_length=120, unique=True, help_text="The same key posts once.")
+    key = models.CharField(max_length=120, help_text="The same key posts once.")
     actor = models.CharField(max_length=80)
     reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField()
@@ -154,6 +154,7 @@ class CapitalEntry(models.Model):
     class Meta:
         verbose_name_plural = "capital entries"
         constraints = [
+            models.UniqueConstraint(fields=["key"], name="capitalentry_key_once"),
             models.UniqueConstraint(fields=["capital_account", "seq"], name="capitalentry_seq_once"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="capitalentry_amount_positive"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="capitalentry_moves"),
@@ -225,7 +226,7 @@ class AssetTransaction(models.Model):
         SELL = "SELL"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    position = models.ForeignKey(Position, models.PROTECT, related_name="transactions")
+    position = models.ForeignKey(Position, models.PROTECT, related_name="transactions", db_index=False)
     account_id = models.BigIntegerField()
     seq = models.PositiveIntegerField(help_text="Order of booking within the position.")
     execution_id = models.UUIDField(unique=True, null=True)

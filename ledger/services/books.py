@@ -361,11 +361,11 @@ def _to_keep(claim: Claim, fill: Fill) -> Decimal:
 
 
 def _set_reserve_status(statuses: dict[UUID, Status]) -> None:
-    if statuses:
+    """A statement for each of the two or three statuses: a join with a list of them may be planned as a full read."""
+    for status in sorted(set(statuses.values())):
         execute(
-            """UPDATE ledger_capitalentry AS t SET status = new.status
-               FROM unnest(%(orders)s::uuid[], %(statuses)s::text[]) AS new(order_id, status)
-               WHERE t.order_id = new.order_id AND t.kind = 'RESERVE' AND t.status <> new.status
-                 AND t.status IN ('PENDING', 'RECONCILING')""",
-            {"orders": list(statuses), "statuses": list(statuses.values())},
+            """UPDATE ledger_capitalentry SET status = %(status)s::text
+               WHERE order_id = ANY(%(orders)s::uuid[]) AND kind = 'RESERVE' AND status <> %(status)s::text
+                 AND status IN ('PENDING', 'RECONCILING')""",
+            {"status": status, "orders": sorted(order for order, wanted in statuses.items() if wanted == status)},
         )

@@ -1,7 +1,4 @@
-"""What the proof of the buckets reads does not depend on what the planner believes of the tables.
-
-PostgreSQL itself counts the rows. Autovacuum, which would set wrong beliefs right after a while, is switched off.
-"""
+"""What the proof of the buckets reads does not depend on what the planner believes of the tables."""
 
 from decimal import Decimal as D
 
@@ -10,11 +7,12 @@ from django.db import connection, transaction
 
 from ledger.models import CapitalAccount, CapitalEntry
 from ledger.tests.test_proof_at_commit import insert, opened, rupee, stand
+from oms.tests.reads import analyse, never_analysed, rows_read
 
 ENTRIES = 3_000
 PLANNED = 12  # plpgsql and foreign keys settle on one plan at the sixth call
 HANDFUL = 24  # of tables and indexes together
-TABLES = [model._meta.db_table for model in (CapitalAccount, CapitalEntry)]
+TABLES = (CapitalAccount, CapitalEntry)
 
 
 @pytest.fixture
@@ -24,32 +22,11 @@ def db(committed_db):
 
 @pytest.fixture
 def portfolio(db):
-    with connection.cursor() as cursor:
-        for table in TABLES:
-            cursor.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    never_analysed(TABLES)
     return opened("A")
 
 
-def rows_read(work):
-    """Rows of the ledger's two tables, and of their indexes, that one transaction reads with the proof at its end."""
-
-    def counted():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_force_next_flush()")
-            cursor.execute(
-                "SELECT sum(seq_tup_read + idx_tup_fetch)"
-                " + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = ANY(%(tables)s))"
-                " FROM pg_stat_user_tables WHERE relname = ANY(%(tables)s)",
-                {"tables": TABLES},
-            )
-            return int(cursor.fetchone()[0])
-
-    before = counted()
-    with transaction.atomic():
-        work()
-    return counted() - before
-
-
+@transaction.atomic
 def grow(portfolio, *numbers, account_first=True):
     if account_first:
         stand(portfolio, numbers[-1])
@@ -61,27 +38,23 @@ def grow(portfolio, *numbers, account_first=True):
 @pytest.mark.parametrize("analysed", ["never", "when empty", "when nearly empty"])
 @pytest.mark.parametrize("account_first", [True, False])
 def test_one_more_entry_reads_a_handful_of_rows(portfolio, analysed, account_first):
-    with connection.cursor() as cursor:
-        if analysed == "when empty":
-            cursor.execute("ANALYZE")
-        for seq in range(2, 2 + PLANNED):
-            if analysed == "when nearly empty" and seq == 7:
-                cursor.execute("ANALYZE")
-            with transaction.atomic():
-                grow(portfolio, seq, account_first=account_first)
+    if analysed == "when empty":
+        analyse()
+    for seq in range(2, 2 + PLANNED):
+        if analysed == "when nearly empty" and seq == 7:
+            analyse()
+        grow(portfolio, seq, account_first=account_first)
     last = 1 + PLANNED
-    with transaction.atomic():
-        grow(portfolio, *range(last + 1, last + 1 + ENTRIES), account_first=account_first)
+    grow(portfolio, *range(last + 1, last + 1 + ENTRIES), account_first=account_first)
     last += ENTRIES
-    assert rows_read(lambda: grow(portfolio, last + 1, account_first=account_first)) <= HANDFUL
+    assert rows_read(TABLES, lambda: grow(portfolio, last + 1, account_first=account_first)) <= HANDFUL
     assert CapitalEntry.objects.count() == last + 1
     assert D(last) + 100 == CapitalAccount.objects.get().free
 
 
 def test_a_list_is_proved_once_and_not_once_for_each_of_its_entries(portfolio):
     for seq in range(2, 2 + PLANNED):
-        with transaction.atomic():
-            grow(portfolio, seq)
+        grow(portfolio, seq)
     first = 2 + PLANNED
     with connection.cursor() as cursor:  # that an entry's account exists is a foreign key, and not the proof
         cursor.execute(
@@ -89,4 +62,4 @@ def test_a_list_is_proved_once_and_not_once_for_each_of_its_entries(portfolio):
         )
         (foreign_key,) = cursor.fetchone()
         cursor.execute(f"ALTER TABLE ledger_capitalentry DROP CONSTRAINT {foreign_key}")
-    assert rows_read(lambda: grow(portfolio, *range(first, first + 200))) <= HANDFUL
+    assert rows_read(TABLES, lambda: grow(portfolio, *range(first, first + 200))) <= HANDFUL

@@ -11,8 +11,8 @@ from ledger.models import CapitalEntry
 from ledger.selectors import open_reservations, trial_balance
 from oms.lib.clock import now
 from orders.models import Amendment, Order
-from orders.services.amendment import request_cancel
-from orders.services.dispatch import answer_amendment, claim_amendments
+from orders.services.amendments.asking import request_cancel
+from orders.services.amendments.sending import answer_amendment, claim_amendments
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost, overdue_amendments, to_look_for
 from orders.tests.factories import TRADER, fresh, place, see, send
 from orders.types import Accepted, BrokerStatus, Unconfirmed, Variety
@@ -156,6 +156,16 @@ class TestDaysThatAreOver:
         miss(later, COMPLETE_MISSES, shown=shown, at=self.EVENING + timedelta(days=3))
         assert fresh(later).state == "ACKED"
         miss(later, COMPLETE_MISSES, shown=shown, at=self.EVENING + timedelta(days=4))
+        assert fresh(later).state == "EXPIRED"
+
+    def test_nor_over_a_holiday(self, order):
+        """Placed on Monday the 23rd it is for Wednesday: Tuesday is Guru Nanak's birthday."""
+        monday = self.EVENING + timedelta(days=3)
+        later = see(send(place(variety=Variety.AMO, at=monday), at=monday), BrokerStatus.PENDING)
+        shown = {order.broker_order_id}
+        miss(later, COMPLETE_MISSES, shown=shown, at=monday + timedelta(days=2))
+        assert fresh(later).state == "ACKED"
+        miss(later, COMPLETE_MISSES, shown=shown, at=monday + timedelta(days=3))
         assert fresh(later).state == "EXPIRED"
 
     def test_not_while_the_book_still_shows_it(self, order):

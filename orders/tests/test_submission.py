@@ -11,8 +11,8 @@ from ledger.selectors import trial_balance
 from oms.lib.clock import now
 from orders.models import Amendment, BrokerAccount, BrokerMessage
 from orders.selectors import with_work_waiting
-from orders.services.amendment import request_cancel, request_modify
-from orders.services.dispatch import abandon_amendments, answer_amendment, claim_amendments
+from orders.services.amendments.asking import request_cancel, request_modify
+from orders.services.amendments.sending import abandon_amendments, answer_amendment, claim_amendments
 from orders.services.submission import abandon_submissions, answer_place, claim_orders, expire_unsent
 from orders.tasks import sweep
 from orders.tests.factories import TRADER, broker_id, fresh, place, see, send
@@ -152,6 +152,15 @@ class TestADayThatEnded:
         expired = order_events(order.pk).get(event_type="ORDER_EXPIRED")
         assert "before it could be sent" in expired.data["reason"]
         assert expire_unsent(at=later) == 0
+
+    def test_over_a_holiday_an_after_market_order_waits_for_the_next_session(self):
+        """Placed on Monday the 23rd it is for Wednesday: Tuesday is Guru Nanak's birthday."""
+        order = place(variety=Variety.AMO, at=self.FRIDAY + timedelta(days=3))
+        wednesday = self.FRIDAY + timedelta(days=5)
+        assert expire_unsent(at=wednesday) == 0
+        assert expire_unsent(at=wednesday + timedelta(days=1)) == 1
+        order = place(variety=Variety.AMO, at=self.FRIDAY + timedelta(days=3))
+        assert claim(order, at=wednesday) == [order.pk]
 
     def test_the_day_is_that_of_india_and_the_sweep_sees_to_it(self, time_machine):
         order = place()

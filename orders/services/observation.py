@@ -8,10 +8,11 @@ quantity never goes back. What one row does to its order is `orders.services.con
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import structlog
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from compliance.services.alerts import raise_alert
 from oms.lib.actors import BROKER
@@ -22,6 +23,7 @@ from orders.services.adoption import adopt
 from orders.services.amendments.outcomes import FRESH
 from orders.services.convergence import Observation, observe, shows_other_terms
 from orders.services.desk import Desk
+from orders.services.isolation import apply_isolated
 from orders.states import WORKING, State
 from orders.types import OrderSnapshot, TradeSnapshot
 
@@ -60,30 +62,25 @@ def apply_book(
     ]
     todo.sort(key=lambda item: item[0])
     for start in range(0, len(todo), CHUNK):
-        _apply_isolated(todo[start : start + CHUNK], at=at, source=source)
+        apply_isolated(
+            todo[start : start + CHUNK],
+            partial(_apply_chunk, at=at, source=source),
+            give_up=partial(_alert_of_lost_row, at=at),
+        )
     return len(todo)
 
 
-def _apply_isolated(todo: Sequence[tuple[UUID, Observation]], *, at: datetime, source: str) -> None:
-    """Apply a chunk; when it fails, row by row, so that one bad row does not blind the whole account."""
-    try:
-        _apply_chunk(todo, at=at, source=source)
-    except OperationalError:
-        raise  # the database is away, or a lock was not had in time: no row is to blame
-    except Exception as error:
-        if len(todo) > 1:
-            for one in todo:
-                _apply_isolated([one], at=at, source=source)
-            return
-        ((order_id, seen),) = todo
-        broker_order_id = seen.snapshot.broker_order_id
-        logger.exception("row_not_applied", order_id=str(order_id), broker_order_id=broker_order_id)
-        with transaction.atomic(durable=True):
-            raise_alert(
-                key=f"row-not-applied:{order_id}", kind="ROW_NOT_APPLIED", severity="CRITICAL", at=at,
-                order_id=order_id, details={"error": f"{type(error).__name__}: {error}"[:500]},
-                summary=f"What the broker says of order {broker_order_id} cannot be applied: {error}",
-            )  # fmt: skip
+def _alert_of_lost_row(item: tuple[UUID, Observation], error: Exception, *, at: datetime) -> None:
+    """One bad row does not blind the whole account; a person must look at it."""
+    order_id, seen = item
+    broker_order_id = seen.snapshot.broker_order_id
+    logger.error("row_not_applied", order_id=str(order_id), broker_order_id=broker_order_id, exc_info=error)
+    with transaction.atomic(durable=True):
+        raise_alert(
+            key=f"row-not-applied:{order_id}", kind="ROW_NOT_APPLIED", severity="CRITICAL", at=at,
+            order_id=order_id, details={"error": f"{type(error).__name__}: {error}"[:500]},
+            summary=f"What the broker says of order {broker_order_id} cannot be applied: {error}",
+        )  # fmt: skip
 
 
 def _differs(known: Known, snapshot: OrderSnapshot) -> bool:
@@ -104,12 +101,11 @@ _UNSETTLED = frozenset({State.CREATED, State.SUBMITTING, State.UNKNOWN, State.LO
 
 def _apply_chunk(todo: Sequence[tuple[UUID, Observation]], *, at: datetime, source: str) -> None:
     executes = any(seen.trades or seen.snapshot.filled_quantity for _, seen in todo)
-    with transaction.atomic(durable=True):
-        desk = Desk.open([pk for pk, _ in todo], actor=BROKER, at=at, executes=executes)
-        recorded = _executions_of(list(desk.orders)) if executes else defaultdict(list)
-        for pk, seen in todo:
-            observe(desk, desk.orders[pk], seen, recorded[pk], source=source)
-        desk.write()
+    desk = Desk.open([pk for pk, _ in todo], actor=BROKER, at=at, executes=executes)
+    recorded = _executions_of(list(desk.orders)) if executes else defaultdict(list)
+    for pk, seen in todo:
+        observe(desk, desk.orders[pk], seen, recorded[pk], source=source)
+    desk.write()
 
 
 def _executions_of(order_ids: list[UUID]) -> dict[UUID, list[Execution]]:

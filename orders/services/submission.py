@@ -1,13 +1,16 @@
 """Sending orders: claiming them durably before any broker call, and applying what the call came to.
 
-The task that calls the broker sits between `claim_orders` and `answer_place`, outside any transaction.
+The task that calls the broker sits between `claim_orders` and `answer_placements`, outside any transaction.
 An order is claimed once; whatever happens to the worker after that, nobody sends it again under this row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 
 from oms.lib.actors import BROKER, SYSTEM
@@ -18,11 +21,13 @@ from orders.services import postings
 from orders.services.desk import Desk, Refusal
 from orders.services.endings import progress
 from orders.services.halts import Halt, halts_of
+from orders.services.isolation import apply_isolated
 from orders.states import Event
 from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Side, Unconfirmed, Variety
 
 #: A broker call is bounded by 7 s and tried for 2 s more; an older claim has nobody left to answer for it.
 ABANDONED_AFTER = timedelta(seconds=10)
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +88,24 @@ def instruction_for(order: Order) -> PlaceInstruction:
     )  # fmt: skip
 
 
+def answer_placements(answers: Sequence[tuple[UUID, Outcome]], *, at: datetime) -> None:
+    """Apply what became of sending orders, all in one transaction. The broker may have been observed to have them.
+
+    An answer that cannot be applied loses none of the others: the sweep calls its order unknown. Raises
+    OperationalError, when the same may be tried anew.
+    """
+    apply_isolated(answers, partial(_answer, at=at), give_up=_log_lost_answer)
+
+
 def answer_place(order_id: UUID, outcome: Outcome, *, at: datetime) -> None:
-    """Apply what became of sending one order. The broker may have been observed to have it already."""
+    """Apply what became of sending one order. Raises whatever goes wrong."""
     with transaction.atomic(durable=True):
-        desk = Desk.open([order_id], actor=BROKER, at=at)
+        _answer([(order_id, outcome)], at=at)
+
+
+def _answer(answers: Sequence[tuple[UUID, Outcome]], *, at: datetime) -> None:
+    desk = Desk.open([order_id for order_id, _ in answers], actor=BROKER, at=at)
+    for order_id, outcome in answers:
         order = desk.orders[order_id]
         match outcome:
             case Accepted(broker_order_id=broker_order_id):
@@ -100,8 +119,13 @@ def answer_place(order_id: UUID, outcome: Outcome, *, at: datetime) -> None:
                 _refused(desk, order, Refusal("NOT_SENT", f"The order was not sent: {message}"))
             case Unconfirmed(message=message):
                 progress(desk, order, Event.AMBIGUOUS, {"reason": message})
-        desk.keep(_message(order, outcome, at))
-        desk.write()
+        desk.keep(answer_message(order, outcome, source=BrokerMessage.Source.PLACE, at=at))
+    desk.write()
+
+
+def _log_lost_answer(answer: tuple[UUID, Outcome], error: Exception) -> None:
+    order_id, outcome = answer
+    logger.error("answer_not_applied", order_id=str(order_id), outcome=type(outcome).__name__, exc_info=error)
 
 
 def _refused(desk: Desk, order: Order, refusal: Refusal) -> None:
@@ -109,12 +133,11 @@ def _refused(desk: Desk, order: Order, refusal: Refusal) -> None:
     progress(desk, order, Event.DEF_REJECT, data, refusal=refusal)
 
 
-def _message(order: Order, outcome: Outcome, at: datetime) -> BrokerMessage:
+def answer_message(order: Order, outcome: Outcome, *, source: str, at: datetime) -> BrokerMessage:
+    """What the broker answered to a call about `order`, to be kept for its timeline."""
     said = outcome.broker_order_id if isinstance(outcome, Accepted) else outcome.message
     summary = f"{type(outcome).__name__}: {said}"[:300]
-    return BrokerMessage(
-        order=order, source=BrokerMessage.Source.PLACE, summary=summary, raw=outcome.raw, received_at=at
-    )
+    return BrokerMessage(order=order, source=source, summary=summary, raw=outcome.raw, received_at=at)
 
 
 def abandon_submissions(*, at: datetime) -> int:

@@ -4,7 +4,6 @@ Only `orders.lifecycle` fires a transition; the database refuses an undeclared o
 """
 
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import pgtrigger
@@ -36,9 +35,6 @@ class Order(Transitions):
     requested ones live in an `Amendment`. `reserved_units` of the position were promised to it at
     acceptance (the part that closes; fills use those up first). `event_seq`/`event_hash` head its chain.
     """
-
-    #: The finding that refused it, on the very object that placement returned; not stored.
-    denial: Any = None
 
     class Origin(models.TextChoices):
         API = "API"

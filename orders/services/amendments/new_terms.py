@@ -13,7 +13,7 @@ from oms.lib.money import ZERO
 from orders.models import Order
 from orders.services import postings
 from orders.services.desk import Desk, position_key
-from orders.services.surroundings import Intake, gather
+from orders.services.surroundings import Intake, gather, market_of
 from orders.types import PRICED, STOPS, Modification, OrderRequest, Side, Terms, TimeInForce, Variety
 
 
@@ -56,15 +56,16 @@ def change_of(desk: Desk, order: Order, changes: Modification, accounts: Mapping
     new = _merged(old, changes)
     _check_shape(order, old, new)
     request = _as_request(order, new, next(iter(accounts)))
-    intake = gather([request], accounts, actor=desk.actor, at=desk.at)
+    intake = gather([request], accounts, market_of([request], at=desk.at), actor=desk.actor, at=desk.at)
+    (line,) = intake.lines
     desk.bring(intake.books)
     _set_aside(intake, order, old)
     reservation = desk.reservations[order.id]
     key = position_key(order)
     remaining = new.quantity - order.filled_quantity
     closes = min(remaining, reservation.units + intake.books.closable(key, order.side)) if key else ZERO
-    proposal = replace(intake.proposal(request, closes), closes=_for_rules(closes, remaining, new))
-    verdict = screen(proposal, replace(intake.surroundings(request), orders_this_second=-1, is_duplicate=False))
+    proposal = replace(line.proposal(closes), closes=_for_rules(closes, remaining, new))
+    verdict = screen(proposal, replace(intake.around(line), orders_this_second=-1, is_duplicate=False))
     if verdict.denial is not None:
         denial = verdict.denial
         errors = (FieldError(denial.pointer, denial.code, denial.message),) if denial.pointer else ()
@@ -73,7 +74,7 @@ def change_of(desk: Desk, order: Order, changes: Modification, accounts: Mapping
         raise DomainError(f"Only {closes:f} units are held and free to sell.", code="INSUFFICIENT_HOLDINGS")
     price = (proposal.value or ZERO) / request.quantity
     try:
-        need = postings.need_of(intake.card, order, intake.instrument_of(request), new, closes, price)
+        need = postings.need_of(intake.card, order, line.instrument, new, closes, price)
     except NoRate as error:
         raise DomainError(f"{error}: ask an operator to add it.", code="NO_RATE") from error
     raises = max(need - reservation.reserved, ZERO)
@@ -123,7 +124,7 @@ def _as_request(order: Order, terms: Terms, account: str) -> OrderRequest:
         account=account, exchange=order.exchange, symbol=order.symbol, side=Side(order.side), type=terms.type,
         quantity=terms.quantity, price=terms.price, stop_price=terms.stop_price, time_in_force=terms.time_in_force,
         product=order.product, variety=Variety(order.variety), disclosed_quantity=terms.disclosed_quantity,
-        market_protection=order.market_protection, algo_id=order.algo_id,
+        market_protection=order.market_protection, algo_id=order.algo_id, portfolio=order.portfolio.code,
     )  # fmt: skip
 
 

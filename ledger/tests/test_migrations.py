@@ -15,7 +15,7 @@ def migrate(*targets):
 
 
 def test_tokens_become_what_each_broker_calls_an_instrument(empty_db):
-    apps = migrate(("ledger", "0004_alter_instrument_exchange"), ("orders", "0002_recorded_changes"))
+    apps = migrate(("ledger", "0006_unused_indexes"), ("orders", "0003_unused_indexes"))
     account = apps.get_model("compliance", "Account").objects.create(code="DEMO", name="Demo")
     for number, kind in enumerate(("PAPER", "PAPER", "KITE")):
         apps.get_model("orders", "BrokerAccount").objects.create(

@@ -7,7 +7,7 @@ import orders.broker_rules
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("orders", "0002_recorded_changes"),
+        ("orders", "0003_unused_indexes"),
     ]
 
     operations = [

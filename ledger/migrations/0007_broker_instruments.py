@@ -20,8 +20,8 @@ LISTED_SO_FAR = """
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ledger", "0004_alter_instrument_exchange"),
-        ("orders", "0002_recorded_changes"),
+        ("ledger", "0006_unused_indexes"),
+        ("orders", "0003_unused_indexes"),
     ]
 
     operations = [

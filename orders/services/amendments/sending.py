@@ -20,13 +20,11 @@ from orders.services.halts import Halt, halts_of
 from orders.services.postings import terms_of
 from orders.services.submission import ABANDONED_AFTER
 from orders.states import State as OrderState
-from orders.types import SESSION_EXPIRED, Accepted, NotSent, Outcome, Refused, Terms, Unconfirmed, Variety
+from orders.types import Accepted, Busy, LoggedOut, NotSent, Outcome, Refused, Terms, Unconfirmed, Variety
 
 Kind: TypeAlias = Amendment.Kind
 State: TypeAlias = Amendment.State
 
-#: The broker's way of saying that the order is moving right now: look again, then try again.
-BEING_PROCESSED = "being processed"
 RETRY_AFTER = timedelta(milliseconds=500)
 ATTEMPTS = 8
 #: What does not get through to the broker is tried at least this often, and somebody is told after so long.
@@ -121,13 +119,13 @@ def answer_amendment(dispatch: Dispatch, outcome: Outcome, *, at: datetime) -> N
                         resolve_alert(_alert_key(amendment), reason="it got through", at=at)
                 case Unconfirmed(message=message):
                     amendment.state, amendment.message = State.UNKNOWN, message[:500]
-                case Refused(code=code, message=message) if code == SESSION_EXPIRED:
+                case LoggedOut(message=message):
                     _wait(desk, order, amendment, message)
+                case Busy(message=message):
+                    _again(desk, order, amendment, message)
                 case NotSent(message=message) if amendment.kind == Kind.CANCEL:
                     _wait(desk, order, amendment, message)
                 case NotSent(message=message):
-                    _again(desk, order, amendment, message)
-                case Refused(message=message) if BEING_PROCESSED in message:
                     _again(desk, order, amendment, message)
                 case Refused(message=message):
                     refuse(desk, order, amendment, message)

@@ -1,7 +1,7 @@
 """The only place that fires a transition, of an order or of an amendment.
 
 Both functions look the event up in the table and fire the declared transition; `advance` says also what the
-audit trail calls it. They write nothing: the caller holds the order's row locked, and saves with everything else.
+audit trail calls it. They write nothing; the desk, their only caller, holds the order's row locked and writes.
 """
 
 from dataclasses import dataclass
@@ -55,8 +55,6 @@ def advance(order: Order, event: Event, *, at: datetime) -> Change | None:
     if target is None:
         return None
     getattr(order, event.value)()
-    order.version += 1
-    order.updated_at = at
     order.ended_at = at if target in ENDED else None
     return Change(source, target, _recorded_as(source, event, target))
 

@@ -21,10 +21,11 @@ def _mark(name: str) -> Callable[[Any], None]:
 
 
 def _declare(model: type[models.Model], rules: Mapping[Any, Mapping[Any, tuple[Any, ...]]]) -> None:
+    field: Any = model._meta.get_field("state")
     for event, targets in rules.items():
         method: Any = _mark(event.value)
         for target, sources in targets.items():
-            method = transition(field=model._meta.get_field("state"), source=list(sources), target=target)(method)
+            method = transition(field=field, source=list(sources), target=target)(method)
         setattr(model, event.value, method)
 
 

@@ -13,6 +13,7 @@ from compliance.audit import EventType
 from oms.lib.clock import ist_date
 from oms.lib.ids import new_id
 from oms.lib.money import ZERO
+from orders import alert_keys
 from orders.models import Execution, Order
 from orders.services import postings
 from orders.services.desk import Desk
@@ -78,7 +79,7 @@ def _check_repeats(desk: Desk, order: Order, trades: Sequence[TradeSnapshot], ac
         known = have.get((trade.exchange, trade.trade_id, trade.trade_date))
         if known is not None and (known.quantity, known.price) != (trade.quantity, trade.price):
             desk.alert(
-                order, key=f"trade-changed:{known.pk}", kind="TRADE_CHANGED", severity="CRITICAL",
+                order, key=alert_keys.trade_changed(known.pk), kind="TRADE_CHANGED", severity="CRITICAL",
                 details={"raw": str(trade.raw)[:2000]},
                 summary=f"Trade {trade.trade_id} was {known.quantity} @ {known.price} and is now reported as "
                 f"{trade.quantity} @ {trade.price}",

@@ -12,13 +12,14 @@ from django.db import transaction
 
 from compliance.selectors import was_raised
 from oms.lib.actors import SYSTEM
+from orders import alert_keys
 from orders.models import Amendment, Order
+from orders.order_day import is_over
 from orders.selectors import expected_in_book
 from orders.services import postings
 from orders.services.amendments.outcomes import SETTLES_WITHIN, close_with
 from orders.services.desk import Desk
 from orders.states import EFFECT_DUE, Event, State
-from orders.trading_days import is_over
 
 #: A poll begun earlier than this after the attempt may simply have been too early.
 VISIBLE_WITHIN = timedelta(seconds=5)
@@ -71,7 +72,7 @@ def _leave_to_an_operator(desk: Desk, order: Order) -> None:
 
     Said once, though every later poll finds the same.
     """
-    key = f"unresolved:{order.id}"
+    key = alert_keys.unresolved(order.id)
     if was_raised(key):
         return
     desk.alert(

@@ -14,6 +14,7 @@ from compliance.services.alerts import resolve_alert
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_models, fetch_rows
 from orders.models import Amendment, Order
+from orders.order_day import is_over
 from orders.selectors import OPEN_AMENDMENTS_TEXT
 from orders.services.amendments.judging import only_loses_units
 from orders.services.amendments.outcomes import refuse
@@ -22,7 +23,6 @@ from orders.services.halts import Halt, halts_of
 from orders.services.postings import terms_of
 from orders.services.submission import ABANDONED_AFTER, answer_message
 from orders.states import AmendmentEvent, AmendmentState, State
-from orders.trading_days import is_over
 from orders.types import SESSION_EXPIRED, Accepted, NotSent, Outcome, Refused, Terms, Unconfirmed, Variety
 
 #: The broker's way of saying that the order is moving right now: look again, then try again.

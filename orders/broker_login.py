@@ -45,10 +45,12 @@ def complete_login(state: str, request_token: str, *, actor: Actor, at: datetime
     return _open(_account(login.broker_account_id), request_token, actor=actor, at=at, reason=login.reason)
 
 
-def log_out(broker_account_id: int, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
+def log_out(
+    broker_account_id: int, *, user: AbstractBaseUser, actor: Actor, at: datetime, reason: str
+) -> BrokerAccount:
     """Close the session here and, as well as it goes, at the broker. Raises as `broker_sessions.close_session`."""
     before = _account(broker_account_id)
-    closed = broker_sessions.close_session(broker_account_id, actor=actor, at=at, reason=reason)
+    closed = broker_sessions.close_session(broker_account_id, user=user, actor=actor, at=at, reason=reason)
     try:
         broker_for(before).close_session()
     except BrokerError as error:

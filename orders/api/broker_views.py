@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
-from compliance.admin.scoped import staff_actor
+from compliance.acting import actor_of
 from oms.lib import clock
 from oms.lib.api.problems import problem
 from oms.lib.errors import DomainError, Invalid
@@ -53,7 +53,7 @@ def _finish_login(request: HttpRequest) -> BrokerAccount:
     token = query.get("request_token", "")
     if not token:
         raise Invalid("The broker's login page sent no request_token.", code="login_failed")
-    return complete_login(query.get("state", ""), token, actor=staff_actor(request), at=clock.now())
+    return complete_login(query.get("state", ""), token, actor=actor_of(request), at=clock.now())
 
 
 @csrf_exempt

@@ -4,6 +4,7 @@ The actions are found in the service modules themselves, so one that is added wi
 add one: docs/adding-an-operator-action.md.
 """
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -48,6 +49,7 @@ def _actions() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 SERVICES = dict(_actions())
+MODULES = sorted({service.__module__ for service in SERVICES.values()})
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,16 @@ def press(name: str, world: World, user: Any, reason: str = WHY) -> Any:
 
 def test_every_service_that_asks_for_a_reason_is_here() -> None:
     assert SERVICES.keys() == ACTIONS.keys() | OTHERS.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_there_is_one_way_to_ask_who_may_and_one_to_say_what_is_wrong(module: str) -> None:
+    names = {
+        node.id
+        for node in ast.walk(ast.parse(inspect.getsource(importlib.import_module(module))))
+        if isinstance(node, ast.Name)
+    }
+    assert not names & {"is_in", "FieldError"}, "compliance.selectors.require, oms.lib.validation.Faults"
 
 
 @each_action

@@ -20,7 +20,7 @@ from benchmarks.world import SYMBOL, World, settled
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import ist_date, now
 from orders.models import Order
-from orders.services.execution import apply_book
+from orders.services.observation import apply_book
 from orders.services.placement import place_orders
 from orders.types import BrokerStatus, OrderRequest, OrderSnapshot, OrderType, Side, Terms, TimeInForce, TradeSnapshot
 

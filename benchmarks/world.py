@@ -19,7 +19,7 @@ from ledger.models import CapitalAccount, Instrument
 from ledger.services.capital import deposit
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
-from orders import broker_login
+from orders.gateway import logins
 from orders.models import BrokerAccount, Routing
 
 CLIENTS = 8
@@ -110,12 +110,12 @@ def _freeze(stack: Stack) -> Decimal:
 
 def log_out(world: World) -> None:
     """Close the broker session: nothing is sent, polled or quoted until `log_in`."""
-    broker_login.log_out(world.paper.pk, actor=SYSTEM, at=now(), reason="To measure without it")
+    logins.log_out(world.paper.pk, actor=SYSTEM, at=now(), reason="To measure without it")
 
 
 def log_in(world: World) -> None:
     """Open it again."""
-    broker_login.auto_login(world.paper.pk, at=now())
+    logins.auto_login(world.paper.pk, at=now())
 
 
 TABLES = ("orders_order", "ledger_capitalentry", "ledger_capitalaccount", "compliance_orderevent", "compliance_account")

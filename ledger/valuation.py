@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from ledger.market.prices import LastPrice, get_prices
 from ledger.models import Position
-from ledger.prices import LastPrice, get_prices
 from oms.lib.money import to_paisa
 
 

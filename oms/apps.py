@@ -9,7 +9,10 @@ class OmsConfig(AppConfig):
     verbose_name = "OMS"
 
     def ready(self) -> None:
-        from oms import checks, groups, logs  # noqa: F401  registered by being imported
+        from oms.monitoring import logs  # noqa: F401  registered by being imported
+        from oms.staff import groups
 
         # The last of the apps whose permissions the groups get; an app without models sends no signal.
-        post_migrate.connect(groups.ensure_groups, sender=apps.get_app_config("orders"), dispatch_uid="oms.groups")
+        post_migrate.connect(
+            groups.ensure_groups, sender=apps.get_app_config("orders"), dispatch_uid="oms.staff.groups"
+        )

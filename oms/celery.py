@@ -19,7 +19,7 @@ from celery.signals import beat_init, setup_logging, worker_init, worker_process
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from oms.lib.redis import client
-from oms.processes import die_with_parent
+from oms.up.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
 

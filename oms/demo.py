@@ -17,12 +17,12 @@ from compliance.services.memberships import grant_membership
 from ledger.models import CapitalAccount
 from ledger.services.capital import deposit
 from ledger.services.portfolios import open_portfolio
-from oms.groups import ensure_groups
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
+from oms.staff.groups import ensure_groups
 from orders.models import BrokerAccount, Routing
 from orders.services.broker_accounts import add_broker_account
-from orders.services.routes import change_routing
+from orders.services.routing import change_routing
 
 #: name → staff groups; the password is the name and `-demo`.
 PEOPLE = {"trader": (), "operator": ("operator",), "officer": ("compliance",), "outsider": ()}

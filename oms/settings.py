@@ -16,7 +16,8 @@ from pathlib import Path
 import django_stubs_ext
 import environ
 
-from oms import logs, redis_urls
+from oms.lib import redis_urls
+from oms.monitoring import logs
 
 django_stubs_ext.monkeypatch()  # lets annotations say ModelAdmin[Order] and Field[str, str] at run time
 
@@ -88,7 +89,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "oms.two_factor.SecondFactorMiddleware",
+    "oms.staff.two_factor.SecondFactorMiddleware",
 ]
 ROOT_URLCONF = "oms.urls"
 WSGI_APPLICATION = "oms.wsgi.application"
@@ -255,7 +256,7 @@ METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
 INSTALLED_APPS = ["axes", "rest_framework_simplejwt.token_blacklist", *INSTALLED_APPS]
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-MIDDLEWARE = ["oms.metrics.MeasureRequests", *MIDDLEWARE, "axes.middleware.AxesMiddleware"]
+MIDDLEWARE = ["oms.monitoring.metrics.MeasureRequests", *MIDDLEWARE, "axes.middleware.AxesMiddleware"]
 # By name and address together: a stranger cannot lock somebody else out, nor guess on and on.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
@@ -283,7 +284,7 @@ DJANGO_STRUCTLOG_CELERY_TASK_NOTICE_LOG_LEVEL = 10
 DJANGO_STRUCTLOG_CELERY_TASK_FAILURE_LOG_LEVEL = 40
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 
-# --- admin site: look in oms/admin_site.py; logging in and the second factor in oms/two_factor.py
+# --- admin site: look in oms/staff/admin_site.py; logging in and the second factor in oms/staff/two_factor.py
 
 UNFOLD = {
     "SITE_TITLE": "OMS",
@@ -295,10 +296,10 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "8px",
-    "ENVIRONMENT": "oms.admin_site.environment",
-    "DASHBOARD_CALLBACK": "oms.dashboard.fill",
-    "STYLES": ["oms.admin_site.style"],
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "oms.admin_site.icon"}],
+    "ENVIRONMENT": "oms.staff.admin_site.environment",
+    "DASHBOARD_CALLBACK": "oms.staff.dashboard.fill",
+    "STYLES": ["oms.staff.admin_site.style"],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "oms.staff.admin_site.icon"}],
     "COLORS": {
         "primary": {
             "50": "#effdf8", "100": "#d5f9ec", "200": "#aef1db", "300": "#78e4c5", "400": "#3fcdaa",
@@ -306,18 +307,18 @@ UNFOLD = {
         },
     },
     "COMMAND": {"search_models": ["orders.order", "compliance.account", "ledger.capitalaccount"], "show_history": True},
-    "SIDEBAR": {"show_search": False, "command_search": True, "navigation": "oms.admin_site.navigation"},
+    "SIDEBAR": {"show_search": False, "command_search": True, "navigation": "oms.staff.admin_site.navigation"},
     "ACCOUNT": {"navigation": [{"title": "Two-factor authentication", "link": "/auth/mfa/"}]},
 }  # fmt: skip
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "admin:index"
-ACCOUNT_ADAPTER = "oms.two_factor.StaffAccountAdapter"
+ACCOUNT_ADAPTER = "oms.staff.two_factor.StaffAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = False
-MFA_ADAPTER = "oms.two_factor.EncryptedSecrets"
+MFA_ADAPTER = "oms.staff.two_factor.EncryptedSecrets"
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_ISSUER = "OMS"
 SESSION_COOKIE_AGE = 12 * 3600

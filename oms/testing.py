@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from oms import embedded, redis_urls
+from oms.lib import redis_urls
+from oms.up import embedded
 
 
 @contextmanager

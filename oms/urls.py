@@ -9,9 +9,9 @@ from django.urls import include, path
 from django.views import defaults
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from oms import health
 from oms.lib.api.problems import AWAY, problem, unavailable
-from oms.metrics import metrics
+from oms.monitoring import health
+from oms.monitoring.metrics import metrics
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
@@ -19,7 +19,7 @@ API = "/api/"
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("auth/", include("oms.two_factor")),
+    path("auth/", include("oms.staff.two_factor")),
     path("api/v1/", include("compliance.api.urls")),
     path("api/v1/", include("ledger.api.urls")),
     path("api/v1/", include("orders.api.urls")),

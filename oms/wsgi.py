@@ -6,7 +6,7 @@ import signal
 from django.core.wsgi import get_wsgi_application
 
 from oms.checks import refuse_impossible
-from oms.processes import die_with_parent
+from oms.up.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oms.settings")
 # A worker whose master was killed would go on answering on the port beside its successor.

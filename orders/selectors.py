@@ -93,7 +93,7 @@ Fingerprint = tuple[Any, ...]
 
 
 def recent_fingerprints(account_ids: Sequence[int], since: datetime) -> Read[set[Fingerprint]]:
-    """The orders let through since an instant; see `orders.services.intake.fingerprint`."""
+    """The orders let through since an instant; see `orders.services.surroundings.fingerprint`."""
     return Read(
         """SELECT account_id, exchange, symbol, side, type, product, quantity, price, stop_price FROM orders_order
            WHERE account_id = ANY(%(ids)s) AND created_at >= %(since)s AND tag IS NOT NULL""",
@@ -191,7 +191,7 @@ def open_sessions() -> list[int]:
     return list(BrokerAccount.objects.filter(session_state="OPEN").order_by("pk").values_list("pk", flat=True))
 
 
-def misplaced(broker_account_id: int) -> "QuerySet[Order]":
+def expected_in_book(broker_account_id: int) -> "QuerySet[Order]":
     """Orders that a complete poll ought to show: unknown to the broker so far, or working there."""
     return Order.objects.filter(broker_account_id=broker_account_id, state__in=[State.UNKNOWN, *WORKING])
 

@@ -14,9 +14,9 @@ from ledger.selectors import instruments_are_stale
 from oms.lib import hints
 from oms.lib.clock import now
 from oms.lib.redis import client
-from orders import broker_login, looking, polling, sending
+from orders.gateway import logins, market_data, sending, watching
 from orders.selectors import open_sessions, with_work_waiting
-from orders.services.dispatch import abandon_amendments, close_lost_cancels
+from orders.services.amendments.sending import abandon_amendments, close_lost_cancels
 from orders.services.submission import abandon_submissions, expire_unsent
 
 #: A hint already on its way is not sent again for so long.
@@ -34,7 +34,7 @@ def hint_to_send(broker_account_id: int) -> None:
 
 def hint_to_look(broker_account_id: int, broker_order_id: str) -> None:
     """Tell a worker that a broker says that an order changed. Raises redis.RedisError or kombu's OperationalError."""
-    looking.note(broker_account_id, broker_order_id)
+    watching.note_hint(broker_account_id, broker_order_id)
     _hint(look_at_orders, broker_account_id)
 
 
@@ -73,14 +73,14 @@ def submit_orders(broker_account_id: int) -> int:
 @shared_task
 def poll_broker(broker_account_id: int) -> None:
     """Read and apply the whole book of one broker account."""
-    polling.poll(broker_account_id)
+    watching.poll(broker_account_id)
 
 
 @shared_task
 def look_at_orders(broker_account_id: int) -> None:
     """Read anew what postbacks hinted at. The hint is cleared first, as above."""
     client().delete(_hint_key(look_at_orders, broker_account_id))
-    looking.look(broker_account_id)
+    watching.look_at_hinted(broker_account_id)
 
 
 @shared_task
@@ -94,7 +94,7 @@ def hint_polls() -> None:
 def sweep() -> None:
     """Every second: find what was left behind by lost hints and dead workers, and keep sessions open."""
     at = now()
-    broker_login.keep_sessions(at=at)
+    logins.keep_sessions(at=at)
     expire_unsent(at=at)
     abandon_submissions(at=at)
     abandon_amendments(at=at)
@@ -107,14 +107,14 @@ def sweep() -> None:
 def refresh_prices() -> None:
     """Every second: quotes from each open session, at the pace that the broker allows."""
     for broker_account_id in open_sessions():
-        polling.refresh_prices(broker_account_id)
+        market_data.refresh_prices(broker_account_id)
 
 
 @shared_task
 def welcome_session(broker_account_id: int) -> None:
     """After a login, and daily: instruments, prices, what was held before."""
-    polling.welcome_session(broker_account_id)
-    polling.refresh_prices(broker_account_id)
+    market_data.welcome_session(broker_account_id)
+    market_data.refresh_prices(broker_account_id)
 
 
 @shared_task

@@ -13,7 +13,7 @@ from compliance.selectors import COMPLIANCE, OPERATOR, require
 from oms.lib.errors import NotFound
 from oms.lib.validation import Faults
 
-__all__ = ["close_alert", "raise_alert", "settle_alert"]
+__all__ = ["close_alert", "raise_alert", "resolve_alert"]
 
 
 def raise_alert(
@@ -61,6 +61,6 @@ def close_alert(alert_id: int, *, reason: str, user: AbstractBaseUser, at: datet
     return alert
 
 
-def settle_alert(key: str, *, reason: str, at: datetime) -> None:
+def resolve_alert(key: str, *, reason: str, at: datetime) -> None:
     """Close the open alert of `key`, if there is one: what it warned of has passed. Joins the caller's transaction."""
     Alert.objects.filter(key=key, closed_at=None).update(closed_at=at, closed_by=None, closing_reason=reason)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from compliance.models import Alert
-from compliance.services.alerts import close_alert, raise_alert, settle_alert
+from compliance.services.alerts import close_alert, raise_alert, resolve_alert
 from oms.lib.clock import now
 from oms.lib.errors import Invalid, NotFound
 
@@ -52,6 +52,6 @@ def test_a_closed_alert_reopens_when_it_happens_again(officer):
 def test_what_has_passed_closes_by_itself():
     sound("a")
     sound("b")
-    settle_alert("a", reason="Logged in again.", at=now())
-    settle_alert("c", reason="never raised", at=now())
+    resolve_alert("a", reason="Logged in again.", at=now())
+    resolve_alert("c", reason="never raised", at=now())
     assert list(Alert.objects.filter(closed_at=None).values_list("key", flat=True)) == ["b"]

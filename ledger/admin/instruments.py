@@ -9,8 +9,8 @@ from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from ledger.market.prices import get_prices
 from ledger.models import Instrument
-from ledger.prices import get_prices
 from oms.lib.admin.filters import exact
 from oms.lib.admin.formats import EMPTY, instant, money, quantity, rupees, shown
 from oms.lib.admin.records import LogAdmin

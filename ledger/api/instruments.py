@@ -10,8 +10,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from ledger.market.prices import LastPrice, get_prices
 from ledger.models import Instrument
-from ledger.prices import LastPrice, get_prices
 from oms.lib import clock
 from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.pages import Page, PageQuery, page_of

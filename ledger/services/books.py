@@ -18,8 +18,8 @@ from compliance.services.alerts import raise_alert
 from ledger.models import AssetTransaction, Bucket, CapitalAccount, CapitalEntry, Position
 from ledger.positions import Effect, Holding, Trade, apply_trade
 from ledger.selectors import forget_available
-from ledger.services.claims import Claim, Fill, InsufficientCapital, PositionKey, Settlement
 from ledger.services.locking import books_locked, create_missing_positions
+from ledger.services.reservations import Booking, Fill, InsufficientCapital, PositionKey, Reservation
 from oms.lib.actors import Actor
 from oms.lib.db import (
     execute,
@@ -31,7 +31,7 @@ from oms.lib.db import (
 )
 from oms.lib.money import ZERO, to_paisa
 
-__all__ = ["Books", "Claim", "Fill", "InsufficientCapital", "PositionKey", "Settlement"]
+__all__ = ["Booking", "Books", "Fill", "InsufficientCapital", "PositionKey", "Reservation"]
 
 ENTRY_COLUMNS = (
     "id", "capital_account", "account_id", "seq", "kind", "status", "debit", "credit", "amount", "free_after",
@@ -99,39 +99,48 @@ class Books:
             return ZERO
         return max(abs(position.quantity) - position.reserved_units, ZERO)
 
-    def reserve(self, claim: Claim, amount: Decimal, *, key: str, units: Decimal = ZERO, forced: bool = False) -> None:
-        """Move `amount` rupees from free to reserved and promise `units`, for the order of `claim`.
+    def reserve(
+        self, reservation: Reservation, amount: Decimal, *, key: str, units: Decimal = ZERO, forced: bool = False
+    ) -> None:
+        """Move `amount` rupees from free to reserved and promise `units`, for the order of `reservation`.
 
         Raises InsufficientCapital, with nothing changed, unless `forced` by a fact from the broker.
         """
-        portfolio = self.portfolios[claim.portfolio_id]
+        portfolio = self.portfolios[reservation.portfolio_id]
         if amount > 0 and portfolio.free < amount and not forced:
             raise InsufficientCapital(
                 f"The order needs ₹{amount} of {portfolio.code}, of which ₹{portfolio.free} is free. "
                 "Lower the quantity or price, cancel another order, or deposit."
             )
         entry = self.move(
-            portfolio, Kind.RESERVE, amount, Bucket.FREE, Bucket.RESERVED, key=key, claim=claim, status=Status.PENDING
+            portfolio,
+            Kind.RESERVE,
+            amount,
+            Bucket.FREE,
+            Bucket.RESERVED,
+            key=key,
+            reservation=reservation,
+            status=Status.PENDING,
         )
         if entry:
-            claim.reserve_id = claim.reserve_id or entry.pk
-            claim.reserved += amount
+            reservation.reserve_id = reservation.reserve_id or entry.pk
+            reservation.reserved += amount
         if units:
-            self._position(claim).reserved_units += units
-            claim.units += units
+            self._position(reservation).reserved_units += units
+            reservation.units += units
 
-    def settle(self, claim: Claim, fill: Fill) -> Settlement:
+    def book(self, reservation: Reservation, fill: Fill) -> Booking:
         """Book one execution: close and open the position, allocate from the order's reservation, charge.
 
         The reservation pays first what this fill opens and costs; of the rest, what the units still to open
         do not need goes back to free. What it lacks comes from free, below zero if the market so decided.
         """
-        portfolio, position = self.portfolios[claim.portfolio_id], self._position(claim)
+        portfolio, position = self.portfolios[reservation.portfolio_id], self._position(reservation)
         effect = apply_trade(_holding(position), fill.trade)
         new = fill.draws / fill.trade.quantity  # the rest was paid for by the execution that this one replaces
-        from_reserve = min(claim.reserved, to_paisa(effect.allocated * new))
-        left = claim.reserved - from_reserve
-        returned = max(min(left, to_paisa(fill.charges * new)), left - _to_keep(claim, fill), ZERO)
+        from_reserve = min(reservation.reserved, to_paisa(effect.allocated * new))
+        left = reservation.reserved - from_reserve
+        returned = max(min(left, to_paisa(fill.charges * new)), left - _to_keep(reservation, fill), ZERO)
         steps = (
             (Kind.RELEASE, effect.released, Bucket.ALLOCATED, Bucket.FREE),
             (Kind.REALISE, max(effect.realised, ZERO), Bucket.OUTSIDE, Bucket.FREE),
@@ -143,36 +152,38 @@ class Books:
         )
         for step, (kind, amount, debit, credit) in enumerate(steps):
             key = f"{fill.execution_id}:{step}"
-            self.move(portfolio, kind, amount, debit, credit, key=key, claim=claim, execution_id=fill.execution_id)
-        claim.reserved = left - returned
-        self._promise(claim, -min(claim.units, fill.draws))
-        self._book(position, claim.order_id, fill, effect)
-        return Settlement(effect, returned, overdrawn=portfolio.free < 0)
+            self.move(
+                portfolio, kind, amount, debit, credit, key=key, reservation=reservation, execution_id=fill.execution_id
+            )
+        reservation.reserved = left - returned
+        self._promise(reservation, -min(reservation.units, fill.draws))
+        self._book_position(position, reservation.order_id, fill, effect)
+        return Booking(effect, returned, overdrawn=portfolio.free < 0)
 
-    def release(self, claim: Claim, *, failed: bool = False) -> Decimal:
+    def release(self, reservation: Reservation, *, failed: bool = False) -> Decimal:
         """Give back all that the order still holds: it ended (or `failed`: refused, or lost). Returns rupees."""
-        amount = claim.reserved
+        amount = reservation.reserved
         kind = Kind.FAIL if failed else Kind.RELEASE
-        portfolio = self.portfolios[claim.portfolio_id]
-        key = f"{claim.order_id}:{kind}:{portfolio.entry_seq + 1}"
-        self.move(portfolio, kind, amount, Bucket.RESERVED, Bucket.FREE, key=key, claim=claim)
-        claim.reserved = ZERO
-        self._promise(claim, -claim.units)
-        self.mark_reserve(claim, Status.FAILED if failed else Status.COMMITTED)
+        portfolio = self.portfolios[reservation.portfolio_id]
+        key = f"{reservation.order_id}:{kind}:{portfolio.entry_seq + 1}"
+        self.move(portfolio, kind, amount, Bucket.RESERVED, Bucket.FREE, key=key, reservation=reservation)
+        reservation.reserved = ZERO
+        self._promise(reservation, -reservation.units)
+        self.mark_reserve(reservation, Status.FAILED if failed else Status.COMMITTED)
         return amount
 
-    def lower(self, claim: Claim, amount: Decimal, *, key: str, units: Decimal = ZERO) -> None:
+    def lower(self, reservation: Reservation, amount: Decimal, *, key: str, units: Decimal = ZERO) -> None:
         """Give back a part, because a cheaper modification was confirmed or a dearer one refused."""
-        amount = min(amount, claim.reserved)
-        portfolio = self.portfolios[claim.portfolio_id]
-        self.move(portfolio, Kind.RELEASE, amount, Bucket.RESERVED, Bucket.FREE, key=key, claim=claim)
-        claim.reserved -= amount
-        self._promise(claim, -min(units, claim.units))
+        amount = min(amount, reservation.reserved)
+        portfolio = self.portfolios[reservation.portfolio_id]
+        self.move(portfolio, Kind.RELEASE, amount, Bucket.RESERVED, Bucket.FREE, key=key, reservation=reservation)
+        reservation.reserved -= amount
+        self._promise(reservation, -min(units, reservation.units))
 
-    def mark_reserve(self, claim: Claim, status: Status) -> None:
+    def mark_reserve(self, reservation: Reservation, status: Status) -> None:
         """Set the status of the order's open RESERVE entries."""
-        if claim.reserve_id:
-            self._closings[claim.order_id] = status
+        if reservation.reserve_id:
+            self._closings[reservation.order_id] = status
 
     def reverse(self, execution_id: UUID) -> None:
         """Undo one booked execution: refold its position without it and post the differences."""
@@ -188,10 +199,12 @@ class Books:
             (Kind.REALISE, max(-profit, ZERO), Bucket.FREE, Bucket.OUTSIDE),
             (Kind.CHARGE, undone.charges, Bucket.OUTSIDE, Bucket.FREE),
         )
-        claim = Claim(undone.order_id or undone.pk, portfolio.pk, None)
+        reservation = Reservation(undone.order_id or undone.pk, portfolio.pk, None)
         for step, (kind, amount, debit, credit) in enumerate(steps):
             key = f"{execution_id}:undo:{step}"
-            self.move(portfolio, kind, amount, debit, credit, key=key, claim=claim, execution_id=execution_id)
+            self.move(
+                portfolio, kind, amount, debit, credit, key=key, reservation=reservation, execution_id=execution_id
+            )
         _hold(position, holding)
         if position.day == undone.trade_date:
             _count_today(position, undone.side, -undone.quantity, -undone.amount)
@@ -227,7 +240,7 @@ class Books:
         credit: Bucket,
         *,
         key: str,
-        claim: Claim | None = None,
+        reservation: Reservation | None = None,
         execution_id: UUID | None = None,
         status: Status = Status.COMMITTED,
         reason: str = "",
@@ -244,8 +257,8 @@ class Books:
             capital_account_id=portfolio.pk, account_id=portfolio.account_id, seq=portfolio.entry_seq, kind=kind,
             status=status, debit=debit, credit=credit, amount=amount, free_after=portfolio.free,
             reserved_after=portfolio.reserved, allocated_after=portfolio.allocated,
-            order_id=claim.order_id if claim else None, execution_id=execution_id,
-            reserve_id=claim.reserve_id if claim else None,
+            order_id=reservation.order_id if reservation else None, execution_id=execution_id,
+            reserve_id=reservation.reserve_id if reservation else None,
             key=key, actor=f"{self.actor.type}:{self.actor.id}", reason=reason, created_at=self.at,
         )  # fmt: skip
         self._entries.append(entry)
@@ -281,18 +294,18 @@ class Books:
             codes = [p.code for p in touched]
             transaction.on_commit(lambda: forget_available(codes))
 
-    def _position(self, claim: Claim) -> Position:
-        assert claim.position_key is not None
-        position = self.positions[claim.position_key]
-        self._touched_positions[claim.position_key] = position
+    def _position(self, reservation: Reservation) -> Position:
+        assert reservation.position_key is not None
+        position = self.positions[reservation.position_key]
+        self._touched_positions[reservation.position_key] = position
         return position
 
-    def _promise(self, claim: Claim, units: Decimal) -> None:
+    def _promise(self, reservation: Reservation, units: Decimal) -> None:
         if units:
-            self._position(claim).reserved_units += units
-            claim.units += units
+            self._position(reservation).reserved_units += units
+            reservation.units += units
 
-    def _book(self, position: Position, order_id: UUID, fill: Fill, effect: Effect) -> None:
+    def _book_position(self, position: Position, order_id: UUID, fill: Fill, effect: Effect) -> None:
         trade, amount = fill.trade, to_paisa(fill.trade.quantity * fill.trade.price)
         _hold(position, effect.holding)
         if position.day != fill.trade_date:
@@ -350,11 +363,11 @@ def _count_today(position: Position, side: str, quantity: Decimal, value: Decima
         position.day_sell_value += value
 
 
-def _to_keep(claim: Claim, fill: Fill) -> Decimal:
+def _to_keep(reservation: Reservation, fill: Fill) -> Decimal:
     """The part of the reservation for the units that are still to open after this fill; the promised ones close."""
-    opens = max(fill.remaining - claim.units, ZERO)
-    still = max(opens - max(fill.draws - claim.units, ZERO), ZERO)
-    return to_paisa(claim.reserved * still / opens) if still else ZERO
+    opens = max(fill.remaining - reservation.units, ZERO)
+    still = max(opens - max(fill.draws - reservation.units, ZERO), ZERO)
+    return to_paisa(reservation.reserved * still / opens) if still else ZERO
 
 
 def _set_reserve_status(statuses: dict[UUID, Status]) -> None:

@@ -1,6 +1,6 @@
 """Instruments kept like the broker's dump and quotes say they are: contracts, bands, last closes.
 
-What a broker cannot tell (freeze quantities) is left alone. Prices go to `ledger.prices`.
+What a broker cannot tell (freeze quantities) is left alone. Prices go to `ledger.market.prices`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ import structlog
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from ledger import prices
+from ledger.market import prices
+from ledger.market.hours import HOURS
 from ledger.models import Instrument
-from ledger.trading_hours import HOURS
 from oms.lib.db import update_rows
 
 BATCH = 2000

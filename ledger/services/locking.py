@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from ledger.models import CapitalAccount, Position
-from ledger.services.claims import PositionKey
+from ledger.services.reservations import PositionKey
 from oms.lib.db import Read, distinct, model_read
 
 

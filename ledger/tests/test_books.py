@@ -14,7 +14,7 @@ from compliance.models import Alert
 from ledger.models import AssetTransaction, CapitalAccount, CapitalEntry, Position
 from ledger.positions import Holding, Trade
 from ledger.selectors import open_reservations, trial_balance
-from ledger.services.books import Books, Claim, Fill, InsufficientCapital, replay
+from ledger.services.books import Books, Fill, InsufficientCapital, Reservation, replay
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
 
@@ -29,7 +29,7 @@ class World:
 
     portfolios: list[int]
     instruments: list[int]
-    claims: list[Claim] = field(default_factory=list)
+    reservations: list[Reservation] = field(default_factory=list)
     sides: list[str] = field(default_factory=list)
     remaining: list[D] = field(default_factory=list)
     executions: list[UUID] = field(default_factory=list)
@@ -44,51 +44,51 @@ class World:
     def order(self, books: Books, which: int, side: str, quantity: int, price: int) -> None:
         """Accept an order: its margin is its price, its units are promised where it closes."""
         portfolio, instrument = self.portfolios[which % 2], self.instruments[which // 2 % 2]
-        claim = Claim(uuid4(), portfolio, (portfolio, instrument, "CNC"))
-        closes = min(books.closable(claim.position_key, side), D(quantity))
+        reservation = Reservation(uuid4(), portfolio, (portfolio, instrument, "CNC"))
+        closes = min(books.closable(reservation.position_key, side), D(quantity))
         amount, free = (quantity - closes) * price, books.portfolios[portfolio].free
         try:
-            books.reserve(claim, amount, key=f"{claim.order_id}:RESERVE", units=closes)
+            books.reserve(reservation, amount, key=f"{reservation.order_id}:RESERVE", units=closes)
         except InsufficientCapital:
             assert free < amount
             assert books.portfolios[portfolio].free == free
             return
         assert amount == 0 or free >= amount
         assert amount == 0 or books.portfolios[portfolio].free >= 0
-        self.claims.append(claim)
+        self.reservations.append(reservation)
         self.sides.append(side)
         self.remaining.append(D(quantity))
 
     def fill(self, books: Books, which: int, quantity: int, price: int) -> None:
         """The market decides, whatever is free: also more than the order has left, also after its end."""
-        if not self.claims:
+        if not self.reservations:
             return
-        n = which % len(self.claims)
+        n = which % len(self.reservations)
         execution, units, charges = uuid4(), D(quantity), D(quantity) / 100
         trade = Trade(self.sides[n], units, D(price), D(price))
-        books.settle(self.claims[n], Fill(execution, trade, charges, self.remaining[n], units, TODAY))
+        books.book(self.reservations[n], Fill(execution, trade, charges, self.remaining[n], units, TODAY))
         self.remaining[n] -= units
         self.executions.append(execution)
         self.charges += charges
 
     def end(self, books: Books, which: int, failed: bool) -> None:
-        if self.claims:
-            claim = self.claims[which % len(self.claims)]
-            held = claim.reserved
-            assert books.release(claim, failed=failed) == held
-            assert (claim.reserved, claim.units) == (0, 0)
+        if self.reservations:
+            reservation = self.reservations[which % len(self.reservations)]
+            held = reservation.reserved
+            assert books.release(reservation, failed=failed) == held
+            assert (reservation.reserved, reservation.units) == (0, 0)
 
     def lower(self, books: Books, which: int, amount: int, units: int) -> None:
-        if self.claims:
-            claim = self.claims[which % len(self.claims)]
-            books.lower(claim, D(amount), key=f"{uuid4()}:LOWER", units=D(units))
+        if self.reservations:
+            reservation = self.reservations[which % len(self.reservations)]
+            books.lower(reservation, D(amount), key=f"{uuid4()}:LOWER", units=D(units))
 
     def revive(self, books: Books, which: int, amount: int) -> None:
         """An order given up turns out to work: it reserves by force, and never more than once at a time."""
-        if self.claims:
-            claim = self.claims[which % len(self.claims)]
-            claim.reserve_id = None
-            books.reserve(claim, D(amount), key=f"{uuid4()}:RESERVE", forced=True)
+        if self.reservations:
+            reservation = self.reservations[which % len(self.reservations)]
+            reservation.reserve_id = None
+            books.reserve(reservation, D(amount), key=f"{uuid4()}:RESERVE", forced=True)
 
     def undo(self, books: Books, which: int) -> None:
         if self.executions:
@@ -138,15 +138,15 @@ def check(world: World) -> None:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # the database's own proof
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     for pk in world.portfolios:
-        claims = [claim for claim in world.claims if claim.portfolio_id == pk]
-        assert CapitalAccount.objects.get(pk=pk).reserved == sum((c.reserved for c in claims), D(0))
-        assert all(c.reserved >= 0 and c.units >= 0 for c in claims)
-    held = open_reservations([claim.order_id for claim in world.claims])
+        reservations = [reservation for reservation in world.reservations if reservation.portfolio_id == pk]
+        assert CapitalAccount.objects.get(pk=pk).reserved == sum((c.reserved for c in reservations), D(0))
+        assert all(c.reserved >= 0 and c.units >= 0 for c in reservations)
+    held = open_reservations([reservation.order_id for reservation in world.reservations])
     assert {pk: amount for pk, amount in held.items() if amount} == {
-        claim.order_id: claim.reserved for claim in world.claims if claim.reserved
+        reservation.order_id: reservation.reserved for reservation in world.reservations if reservation.reserved
     }
     for position in Position.objects.all():
-        promised = [c.units for c in world.claims if c.position_key == key_of(position)]
+        promised = [c.units for c in world.reservations if c.position_key == key_of(position)]
         assert position.reserved_units == sum(promised, D(0))
         folded = replay(position)
         assert folded == Holding(
@@ -159,8 +159,8 @@ def key_of(position: Position):
 
 
 class TestExamples:
-    def claim(self, world: World) -> Claim:
-        return Claim(uuid4(), world.portfolios[0], (world.portfolios[0], world.instruments[0], "CNC"))
+    def reservation(self, world: World) -> Reservation:
+        return Reservation(uuid4(), world.portfolios[0], (world.portfolios[0], world.instruments[0], "CNC"))
 
     def fill(self, side="BUY", quantity=10, price=100, remaining=10, draws=None, charges=0, on=TODAY) -> Fill:
         trade = Trade(side, D(quantity), D(price), D(price))
@@ -172,20 +172,20 @@ class TestExamples:
     def test_a_reservation_may_take_the_last_paisa_and_no_more(self, world):
         books = world.books()
         with pytest.raises(InsufficientCapital, match="1000000.01"):
-            books.reserve(self.claim(world), D("1000000.01"), key="a")
+            books.reserve(self.reservation(world), D("1000000.01"), key="a")
         books.write()
         assert not self.entries("kind")
-        books.reserve(self.claim(world), D(1_000_000), key="b")
+        books.reserve(self.reservation(world), D(1_000_000), key="b")
         books.write()
         assert CapitalAccount.objects.get(pk=world.portfolios[0]).free == 0
 
     def test_the_steps_of_a_fill_and_what_is_left_over(self, world):
-        books, claim = world.books(), self.claim(world)
-        books.reserve(claim, D(1010), key="r")
-        settlement = books.settle(claim, self.fill(price=99, charges="5.50"))
-        books.release(claim)
+        books, reservation = world.books(), self.reservation(world)
+        books.reserve(reservation, D(1010), key="r")
+        booking = books.book(reservation, self.fill(price=99, charges="5.50"))
+        books.release(reservation)
         books.write()
-        assert (settlement.returned, settlement.overdrawn) == (20, False)
+        assert (booking.returned, booking.overdrawn) == (20, False)
         assert self.entries("kind", "debit", "credit", "amount") == [
             ("RESERVE", "FREE", "RESERVED", 1010),
             ("ALLOCATE", "RESERVED", "ALLOCATED", 990),
@@ -194,26 +194,26 @@ class TestExamples:
         ]
 
     def test_a_share_of_the_reservation_per_share_of_the_order(self, world):
-        books, claim = world.books(), self.claim(world)
-        books.reserve(claim, D(1000), key="r")
-        books.settle(claim, self.fill(quantity=3, price=100, remaining=10))
-        assert claim.reserved == 700
-        books.settle(claim, self.fill(quantity=7, price=100, remaining=7))
-        assert claim.reserved == 0
+        books, reservation = world.books(), self.reservation(world)
+        books.reserve(reservation, D(1000), key="r")
+        books.book(reservation, self.fill(quantity=3, price=100, remaining=10))
+        assert reservation.reserved == 700
+        books.book(reservation, self.fill(quantity=7, price=100, remaining=7))
+        assert reservation.reserved == 0
         books.write()
 
     def test_a_replacement_draws_nothing_again(self, world):
-        books, claim = world.books(), self.claim(world)
-        books.reserve(claim, D(1000), key="r")
-        books.settle(claim, self.fill(quantity=4, remaining=10, draws=0))
-        assert claim.reserved == 1000
+        books, reservation = world.books(), self.reservation(world)
+        books.reserve(reservation, D(1000), key="r")
+        books.book(reservation, self.fill(quantity=4, remaining=10, draws=0))
+        assert reservation.reserved == 1000
         books.write()
 
     def test_a_loss_goes_out_and_a_profit_comes_in(self, world):
-        books, claim = world.books(), self.claim(world)
-        books.settle(claim, self.fill(price=100))
-        books.settle(claim, self.fill("SELL", quantity=5, price=90))
-        books.settle(claim, self.fill("SELL", quantity=5, price=120))
+        books, reservation = world.books(), self.reservation(world)
+        books.book(reservation, self.fill(price=100))
+        books.book(reservation, self.fill("SELL", quantity=5, price=90))
+        books.book(reservation, self.fill("SELL", quantity=5, price=120))
         books.write()
         assert self.entries("kind", "debit", "credit", "amount")[1:] == [
             ("RELEASE", "ALLOCATED", "FREE", 500),
@@ -223,33 +223,33 @@ class TestExamples:
         ]
 
     def test_the_market_may_overdraw_and_somebody_is_told(self, world):
-        books, claim = world.books(), self.claim(world)
-        settlement = books.settle(claim, self.fill(quantity=1000, price=1001, remaining=1000))
+        books, reservation = world.books(), self.reservation(world)
+        booking = books.book(reservation, self.fill(quantity=1000, price=1001, remaining=1000))
         books.write()
-        assert settlement.overdrawn
+        assert booking.overdrawn
         alert = Alert.objects.get()
         assert (alert.kind, alert.severity) == ("OVERDRAFT", "CRITICAL")
         assert "₹1000" in alert.summary
         books = world.books()
         with pytest.raises(InsufficientCapital):
-            books.reserve(self.claim(world), D("0.01"), key="r")
+            books.reserve(self.reservation(world), D("0.01"), key="r")
 
     def test_a_key_posts_once(self, world):
         books = world.books()
-        books.reserve(self.claim(world), D(1), key="r")
-        books.reserve(self.claim(world), D(1), key="r")
+        books.reserve(self.reservation(world), D(1), key="r")
+        books.reserve(self.reservation(world), D(1), key="r")
         with pytest.raises(IntegrityError, match="key"), transaction.atomic():
             books.write()
         assert not self.entries("kind")
 
     def test_what_is_promised_to_one_order_another_cannot_close(self, world):
         books, key = world.books(), (world.portfolios[0], world.instruments[0], "CNC")
-        books.settle(self.claim(world), self.fill(quantity=10))
+        books.book(self.reservation(world), self.fill(quantity=10))
         assert (books.closable(key, "SELL"), books.closable(key, "BUY")) == (10, 0)
-        claim = self.claim(world)
-        books.reserve(claim, D(0), key="r", units=D(6))
+        reservation = self.reservation(world)
+        books.reserve(reservation, D(0), key="r", units=D(6))
         assert books.closable(key, "SELL") == 4
-        books.release(claim)
+        books.release(reservation)
         assert books.closable(key, "SELL") == 10
         books.write()
 
@@ -257,45 +257,45 @@ class TestExamples:
         def statuses():
             return [status for kind, status in self.entries("kind", "status") if kind == "RESERVE"]
 
-        claim = self.claim(world)
+        reservation = self.reservation(world)
         for change, expected in (
-            (lambda books: books.reserve(claim, D(10), key="r"), "PENDING"),
-            (lambda books: books.mark_reserve(claim, Status.RECONCILING), "RECONCILING"),
-            (lambda books: books.mark_reserve(claim, Status.PENDING), "PENDING"),
-            (lambda books: books.release(claim, failed=True), "FAILED"),
+            (lambda books: books.reserve(reservation, D(10), key="r"), "PENDING"),
+            (lambda books: books.mark_reserve(reservation, Status.RECONCILING), "RECONCILING"),
+            (lambda books: books.mark_reserve(reservation, Status.PENDING), "PENDING"),
+            (lambda books: books.release(reservation, failed=True), "FAILED"),
         ):
             books = world.books()
             change(books)
             books.write()
             assert statuses() == [expected]
-        claim.reserve_id = None
+        reservation.reserve_id = None
         books = world.books()
-        books.reserve(claim, D(10), key="r2", forced=True)
+        books.reserve(reservation, D(10), key="r2", forced=True)
         books.write()
         books = world.books()
-        books.release(claim)
+        books.release(reservation)
         books.write()
         assert statuses() == ["FAILED", "COMMITTED"], "what has failed stays failed"
 
     def test_today_counts_each_trade_once(self, world):
         """A trade that replaces an inferred one was bought once, not twice."""
-        books, claim = world.books(), self.claim(world)
+        books, reservation = world.books(), self.reservation(world)
         inferred = self.fill(quantity=6, price=100)
-        books.settle(claim, inferred)
+        books.book(reservation, inferred)
         books.write()
         books = world.books()
         books.reverse(inferred.execution_id)
-        books.settle(claim, self.fill(quantity=6, price=101, draws=0))
-        books.settle(claim, self.fill("SELL", quantity=2, price=110))
+        books.book(reservation, self.fill(quantity=6, price=101, draws=0))
+        books.book(reservation, self.fill("SELL", quantity=2, price=110))
         books.write()
         position = Position.objects.get(transaction_seq__gt=0)
         assert (position.day, position.day_buy_quantity, position.day_buy_value) == (TODAY, 6, 606)
         assert (position.day_sell_quantity, position.day_sell_value) == (2, 220)
 
     def test_a_new_day_begins_at_nothing(self, world):
-        books, claim = world.books(), self.claim(world)
-        books.settle(claim, self.fill(quantity=6, price=100, on=date(2026, 11, 19)))
-        books.settle(claim, self.fill("SELL", quantity=1, price=100))
+        books, reservation = world.books(), self.reservation(world)
+        books.book(reservation, self.fill(quantity=6, price=100, on=date(2026, 11, 19)))
+        books.book(reservation, self.fill("SELL", quantity=1, price=100))
         books.write()
         position = Position.objects.get(transaction_seq__gt=0)
         assert (position.day, position.day_buy_quantity, position.day_sell_quantity) == (TODAY, 0, 1)

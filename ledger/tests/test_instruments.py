@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from ledger.market.prices import get_prices
 from ledger.models import Instrument
-from ledger.prices import get_prices
 from ledger.services.instruments import SyncResult, apply_quotes, list_quotable, sync_instruments
 from orders.brokers.base import InstrumentRow, Quote
 

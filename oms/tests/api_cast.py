@@ -16,8 +16,8 @@ from rest_framework.test import APIClient
 
 from compliance.api.logins import log_in
 from compliance.models import Account
+from ledger.market.prices import set_prices
 from ledger.models import CapitalAccount, Instrument
-from ledger.prices import set_prices
 from oms.lib import clock
 from orders.models import BrokerAccount, Order
 from orders.tests.factories import fresh, see, send, trade

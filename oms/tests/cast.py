@@ -119,7 +119,7 @@ def _staff(name: str, group: str) -> Any:
     from django.contrib.auth import get_user_model
     from django.contrib.auth.models import Group
 
-    from oms.groups import ensure_groups
+    from oms.staff.groups import ensure_groups
 
     ensure_groups()
     user = get_user_model().objects.create_user(name, password=f"{name}-demo", is_staff=True)

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 import redis
 
-from oms import embedded
-from oms.embedded import StartError
-from oms.embedded import home as home_module
 from oms.testing import temporary_home
+from oms.up import embedded
+from oms.up.embedded import StartError
+from oms.up.embedded import home as home_module
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ def test_a_second_start_on_the_same_home_is_refused(home: Path) -> None:
 
 HOLD = """
 import sys
-from oms import embedded
+from oms.up import embedded
 with embedded.servers(sys.argv[1], durable=False):
     print("up", flush=True)
     sys.stdin.read()

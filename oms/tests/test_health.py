@@ -10,10 +10,10 @@ import time_machine
 from django.db import DatabaseError, connection
 from django.test import Client
 
-from oms import health
 from oms.celery import HEARTBEAT_KEY
 from oms.lib import clock
 from oms.lib.redis import client as redis_client
+from oms.monitoring import health
 from oms.tests.api_cast import ORDERS, Cast, as_trader, cast, client_of, placed
 
 __all__ = ["as_trader", "cast", "placed"]

@@ -6,7 +6,7 @@ import sys
 import pytest
 from django.test import Client
 
-from oms.logs import HIDDEN, configure, hide_secrets
+from oms.monitoring.logs import HIDDEN, configure, hide_secrets
 
 SECRET = "s3cr3tvalue99"
 

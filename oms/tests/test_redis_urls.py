@@ -2,7 +2,7 @@
 
 import pytest
 
-from oms import redis_urls
+from oms.lib import redis_urls
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 
-from oms.roles import CALLBACK_PATH, POSTBACK_PATH
 from oms.testing import temporary_home
+from oms.up.system import CALLBACK_PATH, POSTBACK_PATH
 
 ROLES = {"up", "postgres", "valkey", "exchange", "web", "worker-orders", "worker-rest", "publisher", "beat", "stream"}
 UP_SECONDS = 60.0

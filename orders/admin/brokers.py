@@ -12,14 +12,14 @@ from compliance.admin.choosing import AccountForm
 from oms.lib.admin.actions import ReasonForm, go, go_to, holders_of, service_action
 from oms.lib.admin.formats import EMPTY, chip, chips, moment
 from oms.lib.admin.records import RecordAdmin
-from orders import broker_login
 from orders.admin.broker_forms import CredentialsForm, NewBrokerAccountForm
 from orders.admin.tones import SESSION_TONES
 from orders.brokers.base import BrokerError
 from orders.brokers.limits import waiting
+from orders.gateway import logins
 from orders.models import BrokerAccount, Routing
 from orders.services.broker_accounts import CHANGEABLE, add_broker_account, change_credentials
-from orders.services.routes import change_routing
+from orders.services.routing import change_routing
 
 KIND_TONES = {"KITE": "amber", "PAPER": "teal"}
 
@@ -128,7 +128,7 @@ class BrokerAccountAdmin(RecordAdmin):
         icon="login",
     )
     def login(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        url = broker_login.begin_login(
+        url = logins.begin_login(
             int(object_id), user=person(request), actor=actor_of(request), reason=form.cleaned_data["reason"]
         )
         return go(request, url)
@@ -141,7 +141,7 @@ class BrokerAccountAdmin(RecordAdmin):
         danger=True,
     )
     def logout(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
-        account = broker_login.log_out(int(object_id), reason=form.cleaned_data["reason"], **acting(request))
+        account = logins.log_out(int(object_id), reason=form.cleaned_data["reason"], **acting(request))
         return f"{account.name}: the session is closed."
 
     @service_action(

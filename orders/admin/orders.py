@@ -25,9 +25,9 @@ from oms.lib.admin.formats import EMPTY, chip, chips, moment, mono, number, rupe
 from oms.lib.admin.records import LogAdmin, link_to
 from orders.admin.tones import SIDE_TONES, STATE_TONES
 from orders.models import BrokerAccount, Order
-from orders.services.amendment import request_cancel
+from orders.reading.timeline import story_of
+from orders.services.amendments.asking import request_cancel
 from orders.states import ENDED
-from orders.timeline import story_of
 
 ID_TAIL = 8
 PRODUCTS = ("CNC", "MIS", "NRML", "MTF")

@@ -10,9 +10,9 @@ from oms.lib.api.problems import problem_bytes
 from oms.lib.api.versions import etag
 from oms.lib.api.wire import json_bytes, json_response
 from oms.lib.errors import FieldError
-from orders.documents import order_document
 from orders.models import Order
-from orders.reports import effective_executions, open_amendments
+from orders.reading.documents import order_document
+from orders.reading.execution_reports import effective_executions, open_amendments
 
 ORDERS = "/api/v1/orders"
 

@@ -23,8 +23,8 @@ from compliance.acting import actor_of
 from oms.lib import clock
 from oms.lib.api.problems import problem
 from oms.lib.errors import DomainError, Invalid
-from orders.broker_login import complete_login
 from orders.brokers.registry import broker_for
+from orders.gateway.logins import complete_login
 from orders.models import BrokerAccount
 from orders.tasks import hint_to_look
 

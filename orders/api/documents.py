@@ -1,4 +1,4 @@
-"""The shapes of the answers about orders, for the API's description. What fills them is `orders.documents`."""
+"""The shapes of the answers about orders, for the API's description. What fills them is `orders.reading.documents`."""
 
 from rest_framework import serializers
 

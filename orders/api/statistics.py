@@ -14,7 +14,7 @@ from oms.lib.api.views import ApiView
 from oms.lib.api.wire import json_response
 from orders.api.filters import OrderFilter, matching_orders, read_filter
 from orders.api.report_documents import DayPage, StatisticsDocument
-from orders.statistics import daily_statistics_of, statistics_of
+from orders.reading.statistics import daily_statistics_of, statistics_of
 
 DEFAULT_PERIOD = timedelta(days=30)
 _RATE = Decimal("0.0001")

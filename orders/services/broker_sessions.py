@@ -1,6 +1,6 @@
 """Whether the door to a broker is open: beginning and ending logins, and what that leaves in the records.
 
-The calls to the broker themselves are `orders.broker_login`'s: services call no broker. A login travels
+The calls to the broker themselves are `orders.gateway.logins`'s: services call no broker. A login travels
 through the browser as a signed state that works once, for the person and session that asked for it.
 """
 
@@ -17,7 +17,7 @@ from django.db import transaction
 from compliance import audit
 from compliance.audit import EventType
 from compliance.selectors import OPERATOR, User, require
-from compliance.services.alerts import raise_alert, settle_alert
+from compliance.services.alerts import raise_alert, resolve_alert
 from oms.lib.actors import SYSTEM, Actor
 from oms.lib.clock import IST
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
@@ -121,7 +121,7 @@ def record_login(
         account.session_message = "Opened before 07:30 IST: the broker may end it at 07:30."
     account.save(update_fields=SESSION_FIELDS)
     _record(account, EventType.BROKER_SESSION_OPENED, actor=actor, at=at, reason=reason)
-    settle_alert(_alert_key(account), reason="Logged in again.", at=at)
+    resolve_alert(_alert_key(account), reason="Logged in again.", at=at)
     hint("session", account.pk)
     return account
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from compliance import audit
 from compliance.audit import EventDraft, EventType
 from ledger.selectors import instruments_by_id, open_reservations
-from ledger.services.books import Books, Claim, PositionKey
+from ledger.services.books import Books, PositionKey, Reservation
 from oms.lib.actors import Actor
 from oms.lib.db import fetch_models, insert_rows, one_round_trip, require_transaction, update_rows
 from oms.lib.money import ZERO
@@ -49,7 +49,7 @@ class Desk:
     at: datetime
     orders: dict[UUID, Order] = field(default_factory=dict)
     books: Books | None = None
-    claims: dict[UUID, Claim] = field(default_factory=dict)
+    reservations: dict[UUID, Reservation] = field(default_factory=dict)
     instruments: dict[int, Any] = field(default_factory=dict)
     _events: list[EventDraft] = field(default_factory=list)
     _new: list[Order] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Desk:
         """Lock the capital accounts and positions of `orders` (unless `books` has them) and load what each holds."""
         held = open_reservations([order.id for order in orders])
         for order in orders:
-            self.claims[order.id] = Claim(
+            self.reservations[order.id] = Reservation(
                 order_id=order.id,
                 portfolio_id=order.portfolio_id,
                 position_key=position_key(order),
@@ -145,9 +145,9 @@ class Desk:
     def _send_rows(self) -> None:
         audit.record(self._events, actor=self.actor, at=self.at)
         for order in (*self._new, *self._changed.values()):
-            claim = self.claims.get(order.id)
-            if claim is not None:
-                order.reserved_units, order.reserve_id = claim.units, claim.reserve_id
+            reservation = self.reservations.get(order.id)
+            if reservation is not None:
+                order.reserved_units, order.reserve_id = reservation.units, reservation.reserve_id
         insert_rows(Order, ON_CREATION, self._new)
         new = {order.id for order in self._new}
         update_rows(Order, MUTABLE, [order for pk, order in sorted(self._changed.items()) if pk not in new])

@@ -124,7 +124,7 @@ _WORKS = frozenset({BrokerStatus.PENDING, BrokerStatus.OVERLAY, BrokerStatus.TRI
 
 def _record(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal, whole: Decimal) -> Execution:
     """Book one execution and let the order grow by it; `whole` is what it takes to be filled."""
-    postings.settle(desk, order, execution, replaces=replaces)
+    postings.book_execution(desk, order, execution, replaces=replaces)
     order.filled_quantity += execution.quantity
     order.filled_value += execution.quantity * execution.price
     order.charges += execution.charges

@@ -19,7 +19,7 @@ from compliance.screening.facts import Denial
 from compliance.screening.rules import Finding, Verdict, screen
 from compliance.selectors import lock_tradable_accounts
 from ledger.rates import NoRate, capital_needed
-from ledger.services.books import Claim, InsufficientCapital
+from ledger.services.books import InsufficientCapital, Reservation
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
 from oms.lib.errors import Conflict, Invalid, NotFound
@@ -30,7 +30,7 @@ from orders.lifecycle import advance
 from orders.models import Order
 from orders.services import postings
 from orders.services.desk import Desk, position_key
-from orders.services.intake import Intake, gather
+from orders.services.surroundings import Intake, gather
 from orders.states import Event, State
 from orders.types import OrderRequest
 
@@ -107,19 +107,19 @@ def _reserve(
     if order.product == "CNC" and order.side == "SELL" and opens:
         message = f"Only {closes:f} units are held and free to sell."
         return _denied(verdict, Denial.INSUFFICIENT_HOLDINGS, message, order.quantity, closes, "/quantity")
-    claim = Claim(order.id, order.portfolio_id, position_key(order))
+    reservation = Reservation(order.id, order.portfolio_id, position_key(order))
     try:
         need = capital_needed(
             intake.card, instrument, product=order.product, side=order.side,
             quantity=order.quantity, opens=opens, price=value / order.quantity,
         )  # fmt: skip
-        intake.books.reserve(claim, need, key=f"{order.id}:RESERVE:{order.version}", units=closes)
+        intake.books.reserve(reservation, need, key=f"{order.id}:RESERVE:{order.version}", units=closes)
     except NoRate as error:
         return _denied(verdict, Denial.NO_RATE, f"{error}: ask an operator to add it.", order.product, "", "/product")
     except InsufficientCapital as error:
         free = intake.books.portfolios[order.portfolio_id].free
         return _denied(verdict, Denial.INSUFFICIENT_CAPITAL, error.detail, need, free, "/quantity")
-    desk.claims[order.id] = claim
+    desk.reservations[order.id] = reservation
     order.tag = tag_of(order.id)
     desk.note(order, EventType.ORDER_CREATED, _description(order, verdict, intake))
     postings.note_capital(desk, order, EventType.CAPITAL_RESERVED, need, units=closes)

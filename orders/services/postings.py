@@ -9,7 +9,7 @@ from typing import Any
 from compliance.audit import EventType
 from ledger.positions import Trade
 from ledger.rates import RateCard, capital_needed, charges_on, rate_card, reserve_price
-from ledger.services.books import Books, Claim, Fill, Settlement
+from ledger.services.books import Booking, Books, Fill, Reservation
 from ledger.services.books import Status as ReserveStatus
 from oms.lib.clock import ist_date
 from oms.lib.money import ZERO
@@ -60,19 +60,21 @@ def note_capital(desk: Desk, order: Order, type: EventType, amount: Decimal, **m
     desk.note(order, type, data)
 
 
-def reserve(desk: Desk, order: Order, claim: Claim, amount: Decimal, units: Decimal, *, forced: bool = False) -> None:
+def reserve(
+    desk: Desk, order: Order, reservation: Reservation, amount: Decimal, units: Decimal, *, forced: bool = False
+) -> None:
     """Reserve for a new, dearer or revived order. Raises InsufficientCapital unless forced by the broker's word."""
     key = f"{order.id}:RESERVE:{order.version}"
-    books_of(desk).reserve(claim, amount, key=key, units=units, forced=forced)
+    books_of(desk).reserve(reservation, amount, key=key, units=units, forced=forced)
     if amount or units:
         note_capital(desk, order, EventType.CAPITAL_RESERVED, amount, units=units)
 
 
 def release(desk: Desk, order: Order, *, failed: bool = False) -> None:
     """Give back whatever an order still holds, because it ended."""
-    claim = desk.claims[order.id]
-    units = claim.units
-    amount = books_of(desk).release(claim, failed=failed)
+    reservation = desk.reservations[order.id]
+    units = reservation.units
+    amount = books_of(desk).release(reservation, failed=failed)
     if amount or units:
         type = EventType.CAPITAL_FAILED if failed else EventType.CAPITAL_RELEASED
         note_capital(desk, order, type, amount, units=units)
@@ -80,15 +82,15 @@ def release(desk: Desk, order: Order, *, failed: bool = False) -> None:
 
 def lower(desk: Desk, order: Order, amount: Decimal, key: str) -> None:
     """Give back `amount` rupees, and the promised units beyond those that the order may still execute."""
-    claim = desk.claims[order.id]
-    amount = min(max(amount, ZERO), claim.reserved)
-    units = max(claim.units - max(order.remaining_quantity, ZERO), ZERO)
-    books_of(desk).lower(claim, amount, key=key, units=units)
+    reservation = desk.reservations[order.id]
+    amount = min(max(amount, ZERO), reservation.reserved)
+    units = max(reservation.units - max(order.remaining_quantity, ZERO), ZERO)
+    books_of(desk).lower(reservation, amount, key=key, units=units)
     if amount or units:
         note_capital(desk, order, EventType.CAPITAL_RELEASED, amount, units=units)
 
 
-def settle(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal = ZERO) -> Settlement:
+def book_execution(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal = ZERO) -> Booking:
     """Book one execution against the order's reservation and its position.
 
     Call it before `order.filled_quantity` grows. `replaces` are units booked before by an inferred
@@ -111,13 +113,13 @@ def settle(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal 
         draws=max(execution.quantity - replaces, ZERO),
         trade_date=execution.trade_date,
     )
-    settlement = books_of(desk).settle(desk.claims[order.id], fill)
+    booking = books_of(desk).book(desk.reservations[order.id], fill)
     note_capital(
-        desk, order, EventType.CAPITAL_ALLOCATED, settlement.effect.allocated, execution_id=execution.id,
-        released=settlement.effect.released + settlement.returned, realised=settlement.effect.realised,
+        desk, order, EventType.CAPITAL_ALLOCATED, booking.effect.allocated, execution_id=execution.id,
+        released=booking.effect.released + booking.returned, realised=booking.effect.realised,
         charges=execution.charges,
     )  # fmt: skip
-    return settlement
+    return booking
 
 
 def reinstate(desk: Desk, order: Order, before: State) -> None:
@@ -125,15 +127,15 @@ def reinstate(desk: Desk, order: Order, before: State) -> None:
 
     One of unknown outcome kept its capital; one that we gave up reserves again, into overdraft if need be.
     """
-    claim = desk.claims[order.id]
+    reservation = desk.reservations[order.id]
     if before is State.UNKNOWN:
-        books_of(desk).mark_reserve(claim, ReserveStatus.PENDING)
+        books_of(desk).mark_reserve(reservation, ReserveStatus.PENDING)
         return
-    if claim.position_key is None:
+    if reservation.position_key is None:
         return
-    closes = min(books_of(desk).closable(claim.position_key, order.side), order.remaining_quantity)
+    closes = min(books_of(desk).closable(reservation.position_key, order.side), order.remaining_quantity)
     terms = terms_of(order)
     price = worst_price(order, terms, order.price_at_entry) or ZERO
     instrument, card = desk.instrument_of(order), rate_card(ist_date(desk.at))
-    claim.reserve_id = None  # the earlier reservation is closed as failed
-    reserve(desk, order, claim, need_of(card, order, instrument, terms, closes, price), closes, forced=True)
+    reservation.reserve_id = None  # the earlier reservation is closed as failed
+    reserve(desk, order, reservation, need_of(card, order, instrument, terms, closes, price), closes, forced=True)

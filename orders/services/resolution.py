@@ -14,10 +14,10 @@ from compliance.selectors import was_raised
 from compliance.services.alerts import raise_alert
 from oms.lib.actors import SYSTEM
 from orders.models import Amendment, Order
-from orders.selectors import misplaced
+from orders.selectors import expected_in_book
 from orders.services import postings
+from orders.services.amendments.outcomes import SETTLES_WITHIN, close_with
 from orders.services.desk import Desk
-from orders.services.overlay import SETTLES_WITHIN, close_with
 from orders.states import Event, State
 from orders.trading_days import is_over
 
@@ -36,7 +36,7 @@ def count_misses(broker_account_id: int, shown: Collection[str], *, begun_at: da
     with transaction.atomic(durable=True):
         absent = [
             order.pk
-            for order in misplaced(broker_account_id).only("pk", "broker_order_id", "sent_at")
+            for order in expected_in_book(broker_account_id).only("pk", "broker_order_id", "sent_at")
             if order.broker_order_id not in shown and _was_due(order, begun_at)
         ]
         desk = Desk.open(absent, actor=SYSTEM, at=at)

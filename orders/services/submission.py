@@ -10,16 +10,15 @@ from uuid import UUID
 
 from django.db import transaction
 
-from compliance.screening.facts import Denial
-from compliance.selectors import Controls, controls_of, inactive_among
 from ledger.services.books import Status as ReserveStatus
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.clock import ist_date
 from oms.lib.db import fetch_rows
 from orders.models import BrokerMessage, Order
 from orders.services import postings
+from orders.services.amendments.outcomes import close_with
 from orders.services.desk import Desk
-from orders.services.overlay import close_with
+from orders.services.halts import Halt, halts_of
 from orders.states import Event, State
 from orders.trading_days import last_weekday
 from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Side, Unconfirmed, Variety
@@ -41,18 +40,18 @@ def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Su
 
     Workers do not wait for each other's rows. Nothing is claimed while the broker session is not open or
     its last poll failed: what we could not watch, we do not send. An order whose day is over is never
-    claimed (see `expire_unsent`). What has been stopped meanwhile is refused instead of sent.
+    claimed (see `expire_unsent`). What has been halted meanwhile is refused instead of sent.
     """
     with transaction.atomic(durable=True):
         ids = _lock_waiting(broker_account_id, limit, at)
         desk = Desk.open(ids, actor=SYSTEM, at=at)
         waiting = list(desk.orders.values())
-        stopped = {pk: stop for pk, stop in stops_of(waiting).items() if not _closes(desk.orders[pk], stop)}
-        if stopped:
-            desk.open_books([order for order in waiting if order.id in stopped])
+        halted = {pk: halt for pk, halt in halts_of(waiting).items() if not _closes(desk.orders[pk], halt)}
+        if halted:
+            desk.open_books([order for order in waiting if order.id in halted])
         for order in waiting:
-            if order.id in stopped:
-                _stop(desk, order, stopped[order.id])
+            if order.id in halted:
+                _refuse_halted(desk, order, halted[order.id])
         sent = [order for order in waiting if order.state == State.CREATED]
         for order in sent:
             order.sent_at = at
@@ -78,53 +77,13 @@ def _first_days(at: datetime) -> dict[str, date]:
     return {"today": ist_date(at), "amo_from": last_weekday(at)}
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Why nothing that adds risk may leave the house for an order any more; codes are those of screening."""
-
-    code: str
-    reason: str
-    by: str
-    lets_reduce: bool = False
+def _closes(order: Order, halt: Halt) -> bool:
+    return halt.lets_reduce and order.reserved_units == order.remaining_quantity
 
 
-def stops_of(orders: list[Order]) -> dict[UUID, Stop]:
-    """What has come between since these orders were accepted: inactive accounts, suspended algorithms, switches.
-
-    Under REDUCING the caller lets pass what closes a position entirely (`lets_reduce`).
-    """
-    accounts = sorted({order.account_id for order in orders})
-    if not accounts:
-        return {}
-    controls = controls_of(accounts, {order.algo_id for order in orders})
-    inactive = inactive_among(accounts)
-    found = {order.id: _stop_of(order, controls, is_active=order.account_id not in inactive) for order in orders}
-    return {pk: stop for pk, stop in found.items() if stop is not None}
-
-
-def _stop_of(order: Order, controls: Controls, *, is_active: bool) -> Stop | None:
-    if not is_active:
-        return Stop(Denial.ACCOUNT_INACTIVE, "The account was closed before this was sent.", "account")
-    algo = controls.algo(order.account_id, order.algo_id)
-    if order.algo_id and (algo is None or algo.status != "ACTIVE"):
-        return Stop(Denial.ALGO_SUSPENDED, "The algorithm was suspended before this was sent.", "algorithm")
-    switch = controls.mode_of(order.account_id, algo)
-    if switch is None:
-        return None
-    reduces = switch.mode == "REDUCING"
-    reason = "Trading was halted before this was sent."
-    if reduces:
-        reason = "Only what closes a position passes since before this was sent."
-    return Stop(Denial.KILL_SWITCH, reason, "kill switch", lets_reduce=reduces)
-
-
-def _closes(order: Order, stop: Stop) -> bool:
-    return stop.lets_reduce and order.reserved_units == order.remaining_quantity
-
-
-def _stop(desk: Desk, order: Order, stop: Stop) -> None:
-    order.rejection_code, order.rejection_reason = stop.code, stop.reason
-    desk.fire(order, Event.DEF_REJECT, {"reason": stop.reason, "by": stop.by})
+def _refuse_halted(desk: Desk, order: Order, halt: Halt) -> None:
+    order.rejection_code, order.rejection_reason = halt.code, halt.reason
+    desk.fire(order, Event.DEF_REJECT, {"reason": halt.reason, "by": halt.by})
     postings.release(desk, order, failed=True)
 
 
@@ -179,7 +138,7 @@ def _refused(desk: Desk, order: Order, code: str, message: str) -> None:
 def _unconfirmed(desk: Desk, order: Order, message: str) -> None:
     if desk.fire(order, Event.AMBIGUOUS, {"reason": message}):
         desk.open_books([order])
-        postings.books_of(desk).mark_reserve(desk.claims[order.id], ReserveStatus.RECONCILING)
+        postings.books_of(desk).mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
 
 
 def _message(order: Order, outcome: Outcome, at: datetime) -> BrokerMessage:
@@ -204,7 +163,7 @@ def abandon_submissions(*, at: datetime) -> int:
             desk.open_books(orders)
         for order in orders:
             desk.fire(order, Event.AMBIGUOUS, {"reason": "the worker that was sending it died"})
-            postings.books_of(desk).mark_reserve(desk.claims[order.id], ReserveStatus.RECONCILING)
+            postings.books_of(desk).mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
         desk.write()
     return len(orders)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from oms.lib.clock import now
-from orders.broker_login import auto_login
+from orders.gateway.logins import auto_login
 from orders.models import BrokerAccount
 from orders.tests.brokers.paper.process import PaperExchange, paper_exchange
 

@@ -8,7 +8,7 @@ from typing import Any
 from oms.lib.actors import Actor, ActorType
 from oms.lib.clock import ist_date, now
 from orders.models import Order
-from orders.services.execution import apply_book
+from orders.services.observation import apply_book
 from orders.services.placement import place_orders
 from orders.services.submission import answer_place, claim_orders
 from orders.types import (

@@ -10,7 +10,7 @@ from oms.lib.clock import now
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound
 from orders.models import BrokerAccount, Routing
 from orders.services.broker_accounts import add_broker_account
-from orders.services.routes import change_routing
+from orders.services.routing import change_routing
 from orders.tests.factories import place, see, send
 from orders.types import BrokerStatus
 

@@ -15,9 +15,9 @@ from compliance.verification import verify_chain
 from oms.lib.actors import Actor, ActorType
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.redis import client as redis_client
-from orders import broker_login, looking, polling
 from orders.brokers.base import SessionExpired
 from orders.brokers.registry import broker_for
+from orders.gateway import logins, watching
 from orders.models import BrokerAccount
 from orders.services import broker_sessions
 from orders.tasks import look_at_orders
@@ -56,7 +56,7 @@ def paper(db, exchange: PaperExchange):
 
 @pytest.fixture
 def open_account(paper):
-    return broker_login.auto_login(paper.pk, at=NOW)
+    return logins.auto_login(paper.pk, at=NOW)
 
 
 def actor(user, session="s1"):
@@ -64,9 +64,7 @@ def actor(user, session="s1"):
 
 
 def begin(paper, user, **changes):
-    return broker_login.begin_login(
-        paper.pk, **{"user": user, "actor": actor(user), "reason": "Start of the day", **changes}
-    )
+    return logins.begin_login(paper.pk, **{"user": user, "actor": actor(user), "reason": "Start of the day", **changes})
 
 
 def browse(url):
@@ -81,7 +79,7 @@ def session_events(paper):
 
 def test_a_login_opens_a_session_until_six_in_india(paper, operator):
     _, back = browse(begin(paper, operator))
-    account = broker_login.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
+    account = logins.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
     assert account.session_state == State.OPEN
     assert account.session_expires_at == datetime(2026, 11, 21, 0, 30, tzinfo=UTC)
     assert broker_for(BrokerAccount.objects.get(pk=paper.pk)).order_book() == []
@@ -133,26 +131,26 @@ def test_the_callback_is_for_staff_only(paper, client):
 
 def test_a_state_works_once(paper, operator):
     _, back = browse(begin(paper, operator))
-    broker_login.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
+    logins.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
     with pytest.raises(Invalid, match="already"):
-        broker_login.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
+        logins.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
 
 
 def test_a_state_is_worth_nothing_in_another_session_or_hand(paper, operator):
     for other in (actor(operator, "s2"), Actor(ActorType.OPERATOR, "999", "ADMIN", session_id="s1")):
         _, back = browse(begin(paper, operator))
         with pytest.raises(Forbidden):
-            broker_login.complete_login(back["state"], back["request_token"], actor=other, at=NOW)
+            logins.complete_login(back["state"], back["request_token"], actor=other, at=NOW)
     assert BrokerAccount.objects.get(pk=paper.pk).session_state == State.CLOSED
 
 
 def test_a_state_that_was_tampered_with_or_is_too_old_is_refused(paper, operator, time_machine):
     _, back = browse(begin(paper, operator))
     with pytest.raises(Invalid):
-        broker_login.complete_login("x" + back["state"], "t", actor=actor(operator), at=NOW)
+        logins.complete_login("x" + back["state"], "t", actor=actor(operator), at=NOW)
     time_machine.move_to(datetime.now(UTC) + timedelta(minutes=11))
     with pytest.raises(Invalid):
-        broker_login.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
+        logins.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
 
 
 def test_only_operators_with_a_reason_begin_a_login(paper, operator):
@@ -162,13 +160,13 @@ def test_only_operators_with_a_reason_begin_a_login(paper, operator):
     with pytest.raises(Invalid):
         begin(paper, operator, reason="  ")
     with pytest.raises(NotFound):
-        broker_login.begin_login(0, user=operator, actor=actor(operator), reason="Start of the day")
+        logins.begin_login(0, user=operator, actor=actor(operator), reason="Start of the day")
 
 
 def test_a_refused_request_token_changes_nothing(paper, operator):
     _, back = browse(begin(paper, operator))
     with pytest.raises(Conflict, match="refused"):
-        broker_login.complete_login(back["state"], "made-up", actor=actor(operator), at=NOW)
+        logins.complete_login(back["state"], "made-up", actor=actor(operator), at=NOW)
     assert BrokerAccount.objects.get(pk=paper.pk).session_state == State.CLOSED
     assert not session_events(paper).exists()
 
@@ -177,7 +175,7 @@ def test_another_clients_login_is_not_taken_for_the_accounts_own(paper, operator
     BrokerAccount.objects.filter(pk=paper.pk).update(client_id="PX0002")
     _, back = browse(begin(paper, operator))
     with pytest.raises(Conflict, match="PX0001 logged in"):
-        broker_login.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
+        logins.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
 
 
 def test_the_token_and_secret_are_encrypted_at_rest(open_account):
@@ -223,7 +221,7 @@ def test_a_dead_token_ends_the_session_and_a_new_login_settles_the_alert(exchang
     alert = Alert.objects.get()
     assert (alert.count, alert.closed_at) == (1, None)
     assert "access_token" in BrokerAccount.objects.get(pk=open_account.pk).session_message
-    broker_login.auto_login(open_account.pk, at=later)
+    logins.auto_login(open_account.pk, at=later)
     assert Alert.objects.get().closed_at == later
 
 
@@ -233,46 +231,44 @@ def test_a_call_that_began_before_the_new_login_does_not_end_it(open_account):
 
 
 def test_logging_out_forgets_the_token_here_and_there(open_account, operator):
-    closed = broker_login.log_out(
-        open_account.pk, user=operator, actor=actor(operator), at=NOW, reason="End of the day"
-    )
+    closed = logins.log_out(open_account.pk, user=operator, actor=actor(operator), at=NOW, reason="End of the day")
     assert (closed.session_state, closed.access_token) == (State.CLOSED, "")
     with pytest.raises(SessionExpired):
         broker_for(open_account).order_book()
     with pytest.raises(Conflict):
-        broker_login.log_out(open_account.pk, user=operator, actor=actor(operator), at=NOW, reason="Twice")
+        logins.log_out(open_account.pk, user=operator, actor=actor(operator), at=NOW, reason="Twice")
 
 
 def test_the_demo_keeps_its_session_open_by_itself(paper, operator):
-    broker_login.keep_sessions(at=NOW)
+    logins.keep_sessions(at=NOW)
     assert BrokerAccount.objects.get(pk=paper.pk).session_state == State.OPEN
     redis_client().flushdb()
     next_day = NOW + timedelta(days=1)
-    broker_login.keep_sessions(at=next_day)
+    logins.keep_sessions(at=next_day)
     assert BrokerAccount.objects.get(pk=paper.pk).session_opened_at == next_day
     redis_client().flushdb()
-    broker_login.log_out(paper.pk, user=operator, actor=actor(operator), at=next_day, reason="On purpose")
-    broker_login.keep_sessions(at=next_day)
+    logins.log_out(paper.pk, user=operator, actor=actor(operator), at=next_day, reason="On purpose")
+    logins.keep_sessions(at=next_day)
     assert BrokerAccount.objects.get(pk=paper.pk).session_state == State.CLOSED
 
 
 def test_nobody_is_logged_in_automatically_outside_the_demo_or_at_a_real_broker(paper, settings):
     BrokerAccount.objects.filter(pk=paper.pk).update(kind="KITE")
     with pytest.raises(Forbidden):
-        broker_login.auto_login(paper.pk, at=NOW)
+        logins.auto_login(paper.pk, at=NOW)
     BrokerAccount.objects.filter(pk=paper.pk).update(kind="PAPER")
     settings.DEMO = False
     with pytest.raises(Forbidden):
-        broker_login.auto_login(paper.pk, at=NOW)
-    broker_login.keep_sessions(at=NOW)
+        logins.auto_login(paper.pk, at=NOW)
+    logins.keep_sessions(at=NOW)
     assert BrokerAccount.objects.get(pk=paper.pk).session_state == State.CLOSED
 
 
 def test_an_exchange_that_is_away_is_said_to_be_away(paper):
     BrokerAccount.objects.filter(pk=paper.pk).update(root_url="http://127.0.0.1:1")
     with pytest.raises(Unavailable, match="does not answer"):
-        broker_login.auto_login(paper.pk, at=NOW)
-    broker_login.keep_sessions(at=NOW)
+        logins.auto_login(paper.pk, at=NOW)
+    logins.keep_sessions(at=NOW)
 
 
 # --- postbacks
@@ -304,7 +300,7 @@ def test_a_genuine_postback_is_a_hint_to_read_the_order(paper, client, hints, mo
     assert send(client, signed()).status_code == 200
     assert hints == [paper.pk]
     looked_at = []
-    monkeypatch.setattr(polling, "refresh", lambda *order: looked_at.append(order))
+    monkeypatch.setattr(watching, "look", lambda *order: looked_at.append(order))
     look_at_orders(paper.pk)
     assert looked_at == [(paper.pk, "1953341975595868160")]
     look_at_orders(paper.pk)
@@ -316,17 +312,17 @@ def test_any_news_of_an_order_until_somebody_looks_is_one_look(paper, client, hi
         assert send(client, payload).status_code == 200
     assert hints == [paper.pk]
     looked_at = []
-    monkeypatch.setattr(polling, "refresh", lambda *order: looked_at.append(order))
+    monkeypatch.setattr(watching, "look", lambda *order: looked_at.append(order))
     look_at_orders(paper.pk)
     assert len(looked_at) == 1
 
 
 def test_news_of_very_many_orders_is_one_reading_of_the_book(paper, monkeypatch):
     read = []
-    monkeypatch.setattr(polling, "poll", read.append)
-    for number in range(3 * looking.MANY):
-        looking.note(paper.pk, str(number))
-    assert looking.look(paper.pk)
+    monkeypatch.setattr(watching, "poll", read.append)
+    for number in range(3 * watching.MANY_HINTS):
+        watching.note_hint(paper.pk, str(number))
+    assert watching.look_at_hinted(paper.pk)
     assert read == [paper.pk]
 
 

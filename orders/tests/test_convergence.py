@@ -14,9 +14,9 @@ from ledger.models import CapitalEntry, Position
 from ledger.selectors import open_reservations, trial_balance
 from oms.lib.clock import now
 from orders.models import Amendment, Order
-from orders.services.amendment import request_cancel, request_modify
-from orders.services.dispatch import answer_amendment, claim_amendments
-from orders.services.execution import apply_book
+from orders.services.amendments.asking import request_cancel, request_modify
+from orders.services.amendments.sending import answer_amendment, claim_amendments
+from orders.services.observation import apply_book
 from orders.states import ENDED
 from orders.tests.factories import TRADER, fresh, place, row, see, send, trade
 from orders.types import Accepted, BrokerStatus, Modification, OrderSnapshot, TradeSnapshot

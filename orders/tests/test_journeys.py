@@ -7,17 +7,17 @@ import pytest
 from compliance.models import Alert
 from compliance.selectors import order_events
 from compliance.verification import verify_chain
+from ledger.market.prices import set_prices
 from ledger.models import CapitalEntry, Position
-from ledger.prices import set_prices
 from ledger.rates import NoRate
 from ledger.selectors import trial_balance
 from oms.lib.clock import now
 from oms.lib.errors import Conflict, DomainError, Invalid, Stale
 from orders.models import Amendment, Execution, Order
 from orders.services import postings
-from orders.services.amendment import request_cancel, request_modify
-from orders.services.dispatch import answer_amendment, claim_amendments
-from orders.services.execution import apply_book
+from orders.services.amendments.asking import request_cancel, request_modify
+from orders.services.amendments.sending import answer_amendment, claim_amendments
+from orders.services.observation import apply_book
 from orders.services.resolution import COMPLETE_MISSES, mark_lost
 from orders.services.submission import answer_place, claim_orders
 from orders.tests.factories import TRADER, fresh, place, row, see, send, trade
@@ -340,7 +340,7 @@ class TestExecutions:
         assert (types(order), CapitalEntry.objects.count(), order.version) == (before, entries, version)
 
     def test_an_order_from_outside_is_adopted_once_with_its_position(self, account, portfolio, broker_account):
-        from orders.services.execution import apply_book
+        from orders.services.observation import apply_book
 
         ghost = Order(
             tag="", broker_order_id="E1", exchange="NSE", symbol="SBIN", side="BUY", type=OrderType.LIMIT, product="CNC",
@@ -405,8 +405,8 @@ class TestTermsAtTheBroker:
                 raise NoRate("no margin is on file for BUY EQ under CO")
             return real(desk, order, *args, **kwargs)
 
-        real = postings.settle
-        monkeypatch.setattr(postings, "settle", settle)
+        real = postings.book_execution
+        monkeypatch.setattr(postings, "book_execution", settle)
         rows = [row(good, BrokerStatus.COMPLETE, filled=10), row(bad, BrokerStatus.COMPLETE, filled=10)]
         apply_book(broker_account.pk, rows, [], at=now())
         assert (fresh(good).state, fresh(bad).state) == ("FILLED", "ACKED")

@@ -20,8 +20,8 @@ from oms.lib.clock import now
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound
 from oms.lib.hints import _listeners, listen
 from orders.models import Amendment, BrokerMessage, Execution, Order
-from orders.services.amendment import request_cancel, request_modify
-from orders.services.execution import apply_book
+from orders.services.amendments.asking import request_cancel, request_modify
+from orders.services.observation import apply_book
 from orders.services.placement import place_orders
 from orders.services.submission import answer_place, claim_orders
 from orders.tests.factories import TRADER, broker_id, fresh, place, request_for, row, see, send, trade

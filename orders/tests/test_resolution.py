@@ -11,8 +11,8 @@ from ledger.models import CapitalEntry
 from ledger.selectors import open_reservations, trial_balance
 from oms.lib.clock import now
 from orders.models import Amendment, Order
-from orders.services.amendment import request_cancel
-from orders.services.dispatch import answer_amendment, claim_amendments
+from orders.services.amendments.asking import request_cancel
+from orders.services.amendments.sending import answer_amendment, claim_amendments
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost, overdue_amendments, to_look_for
 from orders.tests.factories import TRADER, fresh, place, see, send
 from orders.types import Accepted, BrokerStatus, Unconfirmed, Variety

@@ -11,11 +11,11 @@ from compliance.selectors import order_events
 from compliance.verification import verify_chain
 from ledger.selectors import trial_balance
 from oms.lib.clock import now
-from orders.broker_login import auto_login
+from orders.gateway.logins import auto_login
+from orders.gateway.sending import drain
+from orders.gateway.watching import poll
 from orders.models import Amendment, BrokerAccount, BrokerMessage, Order
-from orders.polling import poll
-from orders.sending import drain
-from orders.services.amendment import request_cancel, request_modify
+from orders.services.amendments.asking import request_cancel, request_modify
 from orders.services.resolution import COMPLETE_MISSES
 from orders.tests.brokers.paper.process import wait_for
 from orders.tests.factories import TRADER, fresh, place

@@ -7,12 +7,12 @@ from decimal import Decimal as D
 import pytest
 
 from oms.lib.clock import now
-from orders import sending
+from orders.gateway import sending
 from orders.models import Amendment
-from orders.services.amendment import request_cancel, request_modify
-from orders.services.dispatch import answer_amendment, claim_amendments
-from orders.services.execution import apply_book
-from orders.services.overlay import SETTLES_WITHIN
+from orders.services.amendments.asking import request_cancel, request_modify
+from orders.services.amendments.outcomes import SETTLES_WITHIN
+from orders.services.amendments.sending import answer_amendment, claim_amendments
+from orders.services.observation import apply_book
 from orders.tests.factories import TRADER, fresh, place, row, see, send
 from orders.types import Accepted, BrokerStatus, Modification, Unconfirmed
 

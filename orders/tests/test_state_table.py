@@ -10,7 +10,7 @@ from compliance.verification import verify_chain
 from ledger.selectors import open_reservations, trial_balance
 from oms.lib.clock import now
 from orders.models import Order
-from orders.services.execution import apply_book
+from orders.services.observation import apply_book
 from orders.services.resolution import COMPLETE_MISSES, mark_lost
 from orders.services.submission import abandon_submissions, answer_place, claim_orders
 from orders.states import ENDED, TABLE, Event, State

@@ -11,8 +11,8 @@ from ledger.selectors import trial_balance
 from oms.lib.clock import now
 from orders.models import Amendment, BrokerAccount, BrokerMessage
 from orders.selectors import with_work_waiting
-from orders.services.amendment import request_cancel, request_modify
-from orders.services.dispatch import abandon_amendments, answer_amendment, claim_amendments
+from orders.services.amendments.asking import request_cancel, request_modify
+from orders.services.amendments.sending import abandon_amendments, answer_amendment, claim_amendments
 from orders.services.submission import abandon_submissions, answer_place, claim_orders, expire_unsent
 from orders.tasks import sweep
 from orders.tests.factories import TRADER, broker_id, fresh, place, see, send

@@ -10,10 +10,10 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from oms.lib.actors import Actor, ActorType
 from oms.lib.clock import now
 from orders.models import Order
-from orders.services.amendment import request_cancel, request_modify
-from orders.services.dispatch import answer_amendment, claim_amendments
+from orders.reading.timeline import Lane, story_of, timeline
+from orders.services.amendments.asking import request_cancel, request_modify
+from orders.services.amendments.sending import answer_amendment, claim_amendments
 from orders.tests.factories import broker_id, fresh, place, see, send, trade
-from orders.timeline import Lane, story_of, timeline
 from orders.types import Accepted, BrokerStatus, Modification, Unconfirmed
 
 

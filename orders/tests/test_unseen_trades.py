@@ -10,7 +10,7 @@ from compliance.models import Alert
 from oms.lib.clock import now
 from orders.models import Execution
 from orders.selectors import orders_with_unseen_trades
-from orders.services.execution import apply_book
+from orders.services.observation import apply_book
 from orders.tests.factories import place, row, see, send, trade
 from orders.types import BrokerStatus
 

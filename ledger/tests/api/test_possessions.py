@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from compliance.models import KillSwitch, RiskLimit
+from ledger.market.prices import set_prices
 from ledger.models import Instrument
-from ledger.prices import set_prices
 from oms.lib import clock
 from oms.tests.api_cast import Cast, Client, fill
 

@@ -1,7 +1,7 @@
 """`manage.py up`: the whole system on this machine, from an empty folder to the first order.
 
 Checks that it can start, starts the servers, brings the database up to date, loads the demo on the
-first start, and hands over to the supervisor. What runs is in `oms/roles.py`, where it runs in
+first start, and hands over to the supervisor. What runs is in `oms/up/system.py`, where it runs in
 `oms/embedded`.
 """
 
@@ -20,13 +20,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from oms import embedded, welcome
-from oms.embedded import Home, Servers
-from oms.processes import Program, StartError
-from oms.roles import Addresses, child_environment, environment, manage, roles
-from oms.supervisor import Supervisor
-from oms.terminal import Terminal
-from oms.welcome import FirstOrder
+from oms.up import embedded, welcome
+from oms.up.embedded import Home, Servers
+from oms.up.processes import Program, StartError
+from oms.up.supervisor import Supervisor
+from oms.up.system import Addresses, child_environment, environment, manage, services
+from oms.up.terminal import Terminal
+from oms.up.welcome import FirstOrder
 
 
 class Command(BaseCommand):
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         metrics.mkdir()
         with announced(home, shared):
             once(manage("prepare", *(["--demo"] if demo else []), environ=environ), "prepare")
-            supervisor = Supervisor(home, servers.services, roles(home, addresses, environ, demo=demo), terminal)
+            supervisor = Supervisor(home, servers.services, services(home, addresses, environ, demo=demo), terminal)
             first = FirstOrder(addresses.web) if demo else None
             supervisor.run(
                 lambda: terminal.block(welcome.text(home, addresses, first)),

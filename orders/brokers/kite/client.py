@@ -124,7 +124,7 @@ class KiteBroker:
         """
         if variety != Variety.ICEBERG:
             return None
-        _, icebergs = self._book()
+        _, icebergs = self._book_position()
         if broker_order_id not in icebergs:
             raise Temporary(NO_SUCH_ICEBERG, retry_after=READ_AGAIN_SECONDS)
         return icebergs[broker_order_id]
@@ -139,9 +139,9 @@ class KiteBroker:
     # --- what the broker knows
 
     def order_book(self) -> list[OrderSnapshot]:
-        return self._book()[0]
+        return self._book_position()[0]
 
-    def _book(self) -> tuple[list[OrderSnapshot], Icebergs]:
+    def _book_position(self) -> tuple[list[OrderSnapshot], Icebergs]:
         snapshots, icebergs = fold_orders(self._read("/orders") or ())
         self._icebergs = icebergs  # other threads may read the book at the same time
         return snapshots, icebergs
@@ -157,7 +157,7 @@ class KiteBroker:
         if snapshot.variety != Variety.ICEBERG or not snapshot.tags:
             return snapshot
         # A leg's history knows nothing of the other legs.
-        snapshots, icebergs = self._book()
+        snapshots, icebergs = self._book_position()
         iceberg = icebergs.get(broker_order_id)
         for whole in snapshots:
             if iceberg and whole.broker_order_id == iceberg.head:

@@ -13,9 +13,9 @@ from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
 from oms.lib.errors import DomainError
 from orders.models import BrokerAccount, Order
-from orders.services.amendment import request_cancels
+from orders.services.amendments.asking import request_cancels
 from orders.services.broker_sessions import close_session, mark_expired, record_login
-from orders.services.execution import apply_book
+from orders.services.observation import apply_book
 from orders.services.placement import place_orders
 from orders.services.submission import answer_place, claim_orders
 from orders.tests.factories import TRADER, broker_id, request_for, row, trade

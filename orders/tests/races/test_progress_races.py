@@ -15,9 +15,9 @@ from oms.lib.clock import now
 from oms.lib.errors import Conflict
 from orders.models import Amendment, Execution, Order
 from orders.services import submission
-from orders.services.amendment import request_cancel, request_modify
-from orders.services.dispatch import claim_amendments
-from orders.services.execution import apply_book
+from orders.services.amendments.asking import request_cancel, request_modify
+from orders.services.amendments.sending import claim_amendments
+from orders.services.observation import apply_book
 from orders.services.submission import abandon_submissions, answer_place, claim_orders
 from orders.states import ENDED
 from orders.tests.factories import TRADER, broker_id, fresh, place, row, see, send, trade
@@ -41,7 +41,7 @@ class TestClaims:
     def test_two_workers_never_claim_the_same_order(self, broker_account, monkeypatch):
         """The first worker stops inside its claim; the second neither waits for it nor takes what it holds."""
         orders = [place(quantity=D(1)) for _ in range(6)]
-        inside, go, original = threading.Event(), threading.Event(), submission.stops_of
+        inside, go, original = threading.Event(), threading.Event(), submission.halts_of
 
         def pause(waiting):
             if not inside.is_set():
@@ -49,7 +49,7 @@ class TestClaims:
                 assert go.wait(10)
             return original(waiting)
 
-        monkeypatch.setattr(submission, "stops_of", pause)
+        monkeypatch.setattr(submission, "halts_of", pause)
         first: list[object] = []
         thread = threading.Thread(target=self.claim_into, args=(first, broker_account.pk, 4))
         thread.start()

@@ -8,10 +8,10 @@ import pytest
 from compliance.services.controls import set_limits
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
-from orders import sending
+from orders.gateway import sending
+from orders.gateway.sending import drain
+from orders.gateway.watching import poll
 from orders.models import BrokerAccount, Order
-from orders.polling import poll
-from orders.sending import drain
 from orders.tests.brokers.paper.process import wait_for
 from orders.tests.factories import place
 

@@ -1,0 +1,1 @@
+"""The market as far as an account needs it: prices, hours and the calendar."""

@@ -1,0 +1,1 @@
+"""How the system shows that it is well: health, metrics, gauges and logs."""

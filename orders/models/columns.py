@@ -1,0 +1,14 @@
+"""The columns that several tables of orders share."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import models
+
+
+def price_field(**options: Any) -> "models.DecimalField[Decimal | None, Decimal | None]":
+    return models.DecimalField(max_digits=18, decimal_places=4, null=True, blank=True, **options)
+
+
+def quantity_field(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
+    return models.DecimalField(max_digits=18, decimal_places=0, **options)

@@ -1,0 +1,210 @@
+"""Asking for a change: modifications and cancellations, from the trader's request to the row that waits to be sent.
+
+An amendment is an overlay: the order keeps its confirmed terms until the broker shows the new ones. A
+modification that needs more capital reserves it here, before anything is sent; a cheaper one gives back
+only when confirmed. What the broker makes of it is `orders.services.amendments.outcomes`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import transaction
+
+from compliance.audit import EventType
+from compliance.selectors import lock_tradable_accounts
+from oms.lib.actors import Actor
+from oms.lib.errors import Conflict, DomainError, Forbidden, NotFound, Stale
+from oms.lib.hints import hint
+from oms.lib.ids import new_id
+from orders.models import Amendment, Order
+from orders.services import postings
+from orders.services.amendments.new_terms import Change, change_of
+from orders.services.amendments.outcomes import supersede
+from orders.services.desk import Desk
+from orders.states import ENDED, WORKING, Event, State
+from orders.types import Modification
+
+User = AbstractBaseUser | AnonymousUser
+
+
+def request_modify(
+    order_id: UUID,
+    changes: Modification,
+    *,
+    actor: Actor,
+    at: datetime,
+    user: User | None,
+    expected_version: int | None = None,
+    reason: str = "",
+) -> Order:
+    """Ask for new terms. An order that has not left the house takes them at once.
+
+    Raises NotFound/Forbidden for the account, Stale for an old version, Conflict when the order has ended,
+    is being sent or has an amendment under way, DomainError (422) when a rule refuses the new terms,
+    Invalid when nothing would change or a price does not belong to the type.
+    """
+    with transaction.atomic(durable=True):
+        desk, order, accounts = _open(order_id, user, actor=actor, at=at, expected_version=expected_version)
+        _refuse_unmodifiable(order)
+        change = change_of(desk, order, changes, accounts)
+        amendment = _amendment(order, Amendment.Kind.MODIFY, actor, at, reason, change)
+        order.version += 1
+        desk.note(order, EventType.MODIFY_REQUESTED, {**change.described(), "reason": reason})
+        reservation = desk.reservations[order.id]
+        if change.raises or change.extra_units:
+            postings.reserve(desk, order, reservation, change.raises, change.extra_units)
+        amendment.need, amendment.raised, amendment.held = change.need, change.raises, reservation.reserved
+        if order.state == State.CREATED:
+            change.apply(order)
+            amendment.state, amendment.sent_at = Amendment.State.CONFIRMED, at
+            desk.note(order, EventType.ORDER_MODIFIED, change.described())
+            postings.lower(desk, order, reservation.reserved - change.need, f"{order.id}:LOWER:{order.version}")
+        amendment.save(force_insert=True)
+        desk.write()
+        hint("amend", order.broker_account_id)
+    return order
+
+
+def request_cancels(
+    order_ids: Sequence[UUID],
+    *,
+    actor: Actor,
+    at: datetime,
+    user: User | None,
+    expected_version: int | None = None,
+    reason: str = "",
+) -> dict[UUID, Order | DomainError]:
+    """Ask to cancel orders; for each the order, or why not. Cancels always pass a kill switch.
+
+    What has not left the house is cancelled at once. A cancel already under way is not asked for twice.
+    """
+    results: dict[UUID, Order | DomainError] = {}
+    with transaction.atomic(durable=True):
+        _require_tradable(order_ids, user)
+        desk = Desk.open(order_ids, actor=actor, at=at)
+        amendments = _open_amendments(desk.orders)
+        if desk.orders:
+            desk.open_books(list(desk.orders.values()))
+        for order_id in order_ids:
+            order = desk.orders.get(order_id)
+            try:
+                results[order_id] = _cancel(desk, order, amendments.get(order_id, []), actor, reason, expected_version)
+            except DomainError as error:
+                results[order_id] = error
+        desk.write()
+        for broker_account_id in {o.broker_account_id for o in desk.orders.values()}:
+            hint("amend", broker_account_id)
+    return results
+
+
+def request_cancel(
+    order_id: UUID,
+    *,
+    actor: Actor,
+    at: datetime,
+    user: User | None,
+    expected_version: int | None = None,
+    reason: str = "",
+) -> Order:
+    """Ask to cancel one order. Raises what `request_cancels` would report of it."""
+    result = request_cancels(
+        [order_id], actor=actor, at=at, user=user, expected_version=expected_version, reason=reason
+    )[order_id]
+    if isinstance(result, DomainError):
+        raise result
+    return result
+
+
+def _cancel(
+    desk: Desk,
+    order: Order | None,
+    open_amendments: Sequence[Amendment],
+    actor: Actor,
+    reason: str,
+    version: int | None,
+) -> Order:
+    if order is None:
+        raise NotFound("There is no such order.")
+    _refuse_stale(order, version)
+    if order.origin == Order.Origin.EXTERNAL:
+        raise Forbidden("This order was placed outside: cancel it where it was placed.", code="external_order")
+    if order.state in ENDED:
+        raise Conflict(f"The order is {order.state} already: there is nothing to cancel.", code="order_ended")
+    if any(a.kind == Amendment.Kind.CANCEL for a in open_amendments):
+        return order
+    desk.note(order, EventType.CANCEL_REQUESTED, {"reason": reason})
+    order.version += 1
+    for modify in open_amendments:
+        if modify.state == Amendment.State.QUEUED:
+            supersede(desk, order, modify)
+    if order.state == State.CREATED:
+        desk.fire(order, Event.B_CANCEL, {"by": actor.type, "reason": reason})
+        postings.release(desk, order)
+    else:
+        _amendment(order, Amendment.Kind.CANCEL, actor, desk.at, reason, None).save(force_insert=True)
+    return order
+
+
+def _open(
+    order_id: UUID, user: User | None, *, actor: Actor, at: datetime, expected_version: int | None
+) -> tuple[Desk, Order, dict[str, Any]]:
+    accounts = _require_tradable([order_id], user)
+    desk = Desk.open([order_id], actor=actor, at=at)
+    order = desk.orders[order_id]
+    _refuse_stale(order, expected_version)
+    return desk, order, accounts
+
+
+def _require_tradable(order_ids: Sequence[UUID], user: User | None) -> dict[str, Any]:
+    """Lock the orders' accounts (before the orders, as placement does) and check that `user` may trade them."""
+    codes = set(Order.objects.filter(pk__in=order_ids).values_list("account__code", flat=True))
+    if len(order_ids) == 1 and not codes:
+        raise NotFound("There is no such order.")
+    return lock_tradable_accounts(codes, user) if codes else {}
+
+
+def _refuse_stale(order: Order, expected_version: int | None) -> None:
+    if expected_version is not None and order.version != expected_version:
+        raise Stale(f"You know version {expected_version}, the order is at {order.version}: read it again.")
+
+
+def _refuse_unmodifiable(order: Order) -> None:
+    if order.origin == Order.Origin.EXTERNAL:
+        raise Forbidden("This order was placed outside: change it where it was placed.", code="external_order")
+    if order.state in ENDED:
+        raise Conflict(f"The order is {order.state} already: it cannot be changed.", code="order_ended")
+    if order.state != State.CREATED and order.state not in WORKING:
+        detail = "The order is on its way to the broker: change it once it is acknowledged."
+        raise Conflict(detail, code="order_in_flight")
+    if order.amendments.filter(state__in=Amendment.OPEN_STATES).exists():
+        raise Conflict("A change of this order is under way: wait for its outcome.", code="amendment_open")
+    allowed = order.broker_account.modifications_per_order if order.broker_account else 0
+    if order.modifications >= allowed:
+        raise DomainError(
+            f"The broker allows {allowed} modifications of an order: cancel it and place a new one.",
+            code="too_many_modifications",
+        )
+
+
+def _open_amendments(orders: dict[UUID, Order]) -> dict[UUID, list[Amendment]]:
+    found: dict[UUID, list[Amendment]] = {}
+    for amendment in Amendment.objects.filter(order__in=list(orders), state__in=Amendment.OPEN_STATES):
+        found.setdefault(amendment.order_id, []).append(amendment)
+    return found
+
+
+def _amendment(order: Order, kind: str, actor: Actor, at: datetime, reason: str, change: Change | None) -> Amendment:
+    amendment = Amendment(
+        id=new_id(), order_id=order.id, account_id=order.account_id, kind=kind, reason=reason,
+        requested_by=f"{actor.type}:{actor.id}", due_at=at, created_at=at, updated_at=at,
+    )  # fmt: skip
+    if change is not None:
+        amendment.quantity, amendment.price, amendment.stop_price = (
+            change.new.quantity, change.new.price, change.new.stop_price,
+        )  # fmt: skip
+        amendment.type, amendment.time_in_force = change.new.type, change.new.time_in_force
+        amendment.disclosed_quantity, amendment.extra_units = change.new.disclosed_quantity, change.extra_units
+    return amendment

@@ -1,0 +1,66 @@
+"""Terms that changed at the broker without us: taken over, since the broker's are the ones that execute.
+
+Somebody used the broker's own app, or a change of ours that timed out was applied after all.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from compliance.audit import EventType
+from compliance.services.alerts import raise_alert
+from ledger.rates import rate_card
+from oms.lib.clock import ist_date
+from oms.lib.money import ZERO
+from orders.models import Order
+from orders.services import postings
+from orders.services.amendments.new_terms import apply_terms
+from orders.services.amendments.outcomes import SETTLES_WITHIN
+from orders.services.desk import Desk
+from orders.types import PRICED, UNPRICED, Terms
+
+
+def was_changed_since(order: Order, looked_at: datetime) -> bool:
+    """Whether a change of ours was sent so shortly before a look began that the look may show what was before."""
+    latest = order.amendments.exclude(sent_at=None).order_by("-sent_at").values_list("sent_at", flat=True).first()
+    return latest is not None and looked_at - latest < SETTLES_WITHIN
+
+
+def adopt_terms(desk: Desk, order: Order, seen: Terms) -> None:
+    """Make the broker's terms the order's, reserve what they need (into overdraft if need be) and raise an alert."""
+    old, new = postings.terms_of(order), _that_fit(order, seen)
+    apply_terms(order, new)
+    order.version += 1
+    names = [n for n in Terms.__slots__ if getattr(old, n) != getattr(new, n)]
+    data = {
+        "old": {n: getattr(old, n) for n in names}, "new": {n: getattr(new, n) for n in names},
+        "by": "outside this system",
+    }  # fmt: skip
+    desk.note(order, EventType.ORDER_MODIFIED, data)
+    _reserve_for(desk, order, new)
+    raise_alert(
+        key=f"changed-outside:{order.id}:{order.version}", kind="CHANGED_OUTSIDE", at=desk.at, order_id=order.id,
+        account_id=order.account_id, summary=f"{order} was changed at the broker, not from here",
+    )  # fmt: skip
+
+
+def _that_fit(order: Order, seen: Terms) -> Terms:
+    """What of the row's terms the order can have: the type stays where the broker shows one of its own making."""
+    if order.type in UNPRICED or seen.type not in PRICED or seen.price is None:
+        old = postings.terms_of(order)
+        return Terms(seen.quantity, old.price, old.stop_price, old.type, old.time_in_force, old.disclosed_quantity)
+    return seen
+
+
+def _reserve_for(desk: Desk, order: Order, terms: Terms) -> None:
+    reservation = desk.reservations[order.id]
+    price = postings.worst_price(order, terms, order.price_at_entry)
+    if reservation.position_key is None or price is None:
+        return
+    more = max(order.remaining_quantity - reservation.units, ZERO)
+    closes: Decimal = min(postings.books_of(desk).closable(reservation.position_key, order.side), more)
+    card, instrument = rate_card(ist_date(desk.at)), desk.instrument_of(order)
+    need = postings.need_of(card, order, instrument, terms, reservation.units + closes, price)
+    if need > reservation.reserved or closes:
+        postings.reserve(desk, order, reservation, max(need - reservation.reserved, ZERO), closes, forced=True)
+    else:
+        postings.lower(desk, order, reservation.reserved - need, f"{order.id}:LOWER:{order.version}")

@@ -1,0 +1,178 @@
+"""What becomes of amendments: confirmed or refused by what the broker shows, or by how the order ended.
+
+HTTP 200 to a modification only means "received"; the truth is the order's row. A row that still shows the
+old terms proves nothing while it may be stale, so only a targeted look, some seconds later, refuses.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TypeAlias
+
+from compliance.audit import EventType
+from compliance.services.alerts import raise_alert
+from oms.lib.money import ZERO, to_paisa
+from orders.models import Amendment, BrokerMessage, Order
+from orders.services import postings
+from orders.services.amendments.new_terms import apply_terms
+from orders.services.desk import Desk
+from orders.states import ENDED, TERMINAL, State
+from orders.types import STOPS, UNPRICED, BrokerStatus, OrderSnapshot, OrderType, Terms, TimeInForce
+
+Kind: TypeAlias = Amendment.Kind
+AmendmentState: TypeAlias = Amendment.State
+
+#: How long the broker may take to show what it received, before a targeted look may conclude that it did not.
+SETTLES_WITHIN = timedelta(seconds=5)
+#: A cancel that had no effect is sent again; this often, then a person must look.
+CANCEL_ATTEMPTS = 5
+_AT_BROKER = (AmendmentState.SENDING, AmendmentState.SENT, AmendmentState.UNKNOWN)
+
+
+def terms_asked(order: Order, amendment: Amendment) -> Terms:
+    """The terms that a modification asks for."""
+    return Terms(
+        quantity=amendment.quantity or order.quantity, price=amendment.price, stop_price=amendment.stop_price,
+        type=OrderType(amendment.type), time_in_force=TimeInForce(amendment.time_in_force),
+        disclosed_quantity=amendment.disclosed_quantity or ZERO,
+    )  # fmt: skip
+
+
+def confirm_modifications(
+    desk: Desk, order: Order, snapshot: OrderSnapshot, amendments: Sequence[Amendment], *, looked_at: datetime | None
+) -> None:
+    """Before fills and status are applied: adopt new terms that the broker shows, refuse those it did not take.
+
+    `looked_at` is when a targeted look began; None for a row of the book.
+    """
+    for amendment in amendments:
+        if amendment.kind != Kind.MODIFY or amendment.state not in _AT_BROKER:
+            continue
+        if snapshot.status is not BrokerStatus.OVERLAY and _shows(
+            snapshot, postings.terms_of(order), terms_asked(order, amendment)
+        ):
+            _confirm(desk, order, amendment)
+        elif snapshot.status is not BrokerStatus.OVERLAY and _is_overdue(amendment, looked_at):
+            refuse(desk, order, amendment, snapshot.message or "The broker did not take the change.")
+
+
+def close_amendments(desk: Desk, order: Order, amendments: Sequence[Amendment], *, looked_at: datetime | None) -> None:
+    """After the status was applied: an ended order settles what was open; a cancel without effect goes again."""
+    for amendment in amendments:
+        if amendment.state not in Amendment.OPEN_STATES:
+            continue
+        if order.state in ENDED:
+            _close_with_order(desk, order, amendment)
+        elif amendment.kind == Kind.CANCEL and amendment.state in _AT_BROKER and _is_overdue(amendment, looked_at):
+            _cancel_again(desk, order, amendment)
+
+
+def close_with(desk: Desk, orders: Iterable[Order]) -> None:
+    """Settle what is open of orders that have just ended without a row of the broker's, which would do it.
+
+    A cancel of a LOST order stays: should the order turn up, it goes at once.
+    """
+    ended = {order.id: order for order in orders if order.state in TERMINAL}
+    if ended:
+        for amendment in Amendment.objects.filter(order__in=list(ended), state__in=Amendment.OPEN_STATES):
+            _close_with_order(desk, ended[amendment.order_id], amendment)
+
+
+def supersede(desk: Desk, order: Order, amendment: Amendment) -> None:
+    """A cancel overtakes a modification that nobody has sent yet."""
+    _finish(desk, amendment, AmendmentState.SUPERSEDED, "overtaken by a cancel")
+    desk.note(order, EventType.MODIFY_REJECTED, {"reason": "overtaken by a cancel"})
+    _lower(desk, order, amendment, amendment.raised)
+
+
+def refuse(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
+    """The broker did not take it: what was reserved for it goes back. The desk's books are open."""
+    _finish(desk, amendment, AmendmentState.REJECTED, message)
+    rejected = EventType.MODIFY_REJECTED if amendment.kind == Kind.MODIFY else EventType.CANCEL_REJECTED
+    desk.note(order, rejected, {"reason": message})
+    if amendment.kind == Kind.MODIFY:
+        _lower(desk, order, amendment, amendment.raised)
+
+
+def _shows(snapshot: OrderSnapshot, old: Terms, asked: Terms) -> bool:
+    """Whether a row shows the terms asked for, and not merely the old ones, which may look much the same."""
+    seen = snapshot.terms
+    if (seen.quantity, seen.time_in_force, seen.disclosed_quantity) != (
+        asked.quantity, asked.time_in_force, asked.disclosed_quantity,
+    ):  # fmt: skip
+        return False
+    if asked.type in UNPRICED:
+        # Under market protection the broker turns the type into a priced one at a price of its own.
+        return old.type == asked.type or seen.type == asked.type or seen.price != old.price
+    return (seen.type, seen.price) == (asked.type, asked.price) and (
+        asked.type not in STOPS or seen.stop_price == asked.stop_price
+    )
+
+
+def _is_overdue(amendment: Amendment, looked_at: datetime | None) -> bool:
+    """Whether a look began late enough after the call was over to have shown an effect, had there been one.
+
+    While it is still SENDING the call may yet be carried out.
+    """
+    if looked_at is None or amendment.state == AmendmentState.SENDING:
+        return False
+    return looked_at - amendment.updated_at >= SETTLES_WITHIN
+
+
+def _confirm(desk: Desk, order: Order, amendment: Amendment) -> None:
+    old, new = postings.terms_of(order), terms_asked(order, amendment)
+    apply_terms(order, new)
+    order.version += 1
+    order.modifications += 1
+    _finish(desk, amendment, AmendmentState.CONFIRMED, "")
+    names = [n for n in Terms.__slots__ if getattr(old, n) != getattr(new, n)]
+    data = {"old": {n: getattr(old, n) for n in names}, "new": {n: getattr(new, n) for n in names}}
+    desk.note(order, EventType.ORDER_MODIFIED, data)
+
+
+def give_back(desk: Desk, order: Order, amendments: Iterable[Amendment]) -> None:
+    """After fills were applied: what the terms just confirmed no longer need.
+
+    What was executed by then may have been at the old terms, which the reservation still had to pay for.
+    """
+    for amendment in amendments:
+        if amendment.kind == Kind.MODIFY and amendment.state == AmendmentState.CONFIRMED:
+            _lower(desk, order, amendment, amendment.held - amendment.need)
+
+
+def _lower(desk: Desk, order: Order, amendment: Amendment, surplus: Decimal) -> None:
+    """Give back `surplus` of what was in reserve when the change was asked for, less what fills have used of it.
+
+    A sale from holdings holds no rupees, and gives back units alone.
+    """
+    if order.state not in ENDED:
+        share = desk.reservations[order.id].reserved * surplus / amendment.held if amendment.held else ZERO
+        postings.lower(desk, order, to_paisa(share), f"{amendment.id}:LOWER")
+
+
+def _close_with_order(desk: Desk, order: Order, amendment: Amendment) -> None:
+    if amendment.kind == Kind.CANCEL and order.state == State.CANCELED:
+        _finish(desk, amendment, AmendmentState.CONFIRMED, "")
+    else:
+        refuse(desk, order, amendment, f"The order is {order.state}.")
+
+
+def _cancel_again(desk: Desk, order: Order, amendment: Amendment) -> None:
+    if amendment.attempts >= CANCEL_ATTEMPTS:
+        refuse(desk, order, amendment, f"No effect after {amendment.attempts} attempts.")
+        raise_alert(
+            key=f"cancel-stuck:{amendment.id}", kind="CANCEL_STUCK", severity="CRITICAL", at=desk.at,
+            account_id=order.account_id, order_id=order.id, summary=f"{order} cannot be cancelled at the broker",
+        )  # fmt: skip
+        return
+    amendment.state, amendment.due_at = AmendmentState.QUEUED, desk.at
+    desk.amend(amendment)
+
+
+def _finish(desk: Desk, amendment: Amendment, state: AmendmentState, message: str) -> None:
+    amendment.state, amendment.message = state, message[:500]
+    desk.amend(amendment)
+
+
+#: Sources that read one order anew, not a book that may be a cached copy.
+FRESH = frozenset({BrokerMessage.Source.POSTBACK, BrokerMessage.Source.LOOK})

@@ -14,6 +14,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 
+from compliance.selectors import User
 from oms.lib.actors import SYSTEM, Actor
 from oms.lib.errors import Conflict, DomainError, Forbidden, NotFound, Unavailable
 from oms.lib.redis import client
@@ -45,9 +46,7 @@ def complete_login(state: str, request_token: str, *, actor: Actor, at: datetime
     return _open(_account(login.broker_account_id), request_token, actor=actor, at=at, reason=login.reason)
 
 
-def log_out(
-    broker_account_id: int, *, user: AbstractBaseUser, actor: Actor, at: datetime, reason: str
-) -> BrokerAccount:
+def log_out(broker_account_id: int, *, user: User | None, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
     """Close the session here and, as well as it goes, at the broker. Raises as `broker_sessions.close_session`."""
     before = _account(broker_account_id)
     closed = broker_sessions.close_session(broker_account_id, user=user, actor=actor, at=at, reason=reason)

@@ -5,7 +5,7 @@ the last is refused, on whatever day the event falls (the unique index holds the
 twins of one day). The head follows recorded events step by step and can neither be set nor saved back.
 
 Events of orders do not pass here: their heads travel with the order's row, which `every_change_recorded` guards.
-Both functions look rows up by the equality of an indexed key, which no plan gets wrong (ADR 16).
+Both functions look rows up by an indexed key, and connections of the product read by index (ADR 16).
 """
 
 from django.db import migrations

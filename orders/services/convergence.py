@@ -12,11 +12,11 @@ from oms.lib.hints import hint
 from orders.models import Amendment, BrokerMessage, Execution, Order
 from orders.selectors import Known
 from orders.services.amendments.changed_elsewhere import adopt_terms, was_changed_since
-from orders.services.amendments.outcomes import close_amendments, confirm_modifications, give_back
+from orders.services.amendments.outcomes import confirm_modifications, give_back, repeat_cancels
 from orders.services.desk import Desk, Refusal
 from orders.services.endings import settle
 from orders.services.fills import apply_fills, working_quantity
-from orders.states import ENDED, WORKING, Event, State
+from orders.states import ENDED, OPEN_AMENDMENTS, WORKING, Event, State
 from orders.types import BrokerStatus, OrderSnapshot, TradeSnapshot, has_other_terms
 
 EVENT_OF = {
@@ -123,7 +123,7 @@ def _notice_other_terms(sight: Sight) -> None:
     A row of the book may be an old one, so the order is looked at first; the look decides.
     """
     order, looked_at = sight.order, sight.seen.looked_at
-    asked = any(a.kind == Amendment.Kind.MODIFY and a.state in Amendment.OPEN_STATES for a in sight.amendments)
+    asked = any(a.kind == Amendment.Kind.MODIFY and a.state in OPEN_AMENDMENTS for a in sight.amendments)
     if asked or order.state not in WORKING or sight.is_behind or not shows_other_terms(order, sight.snapshot):
         return
     if looked_at is None:
@@ -158,8 +158,8 @@ def _settle(sight: Sight) -> None:
     settle(sight.desk, sight.order)
 
 
-def _close_amendments(sight: Sight) -> None:
-    close_amendments(sight.desk, sight.order, sight.amendments, looked_at=sight.seen.looked_at)
+def _repeat_cancels(sight: Sight) -> None:
+    repeat_cancels(sight.desk, sight.order, sight.amendments, looked_at=sight.seen.looked_at)
 
 
 def _warn(sight: Sight) -> None:
@@ -193,7 +193,7 @@ STEPS: tuple[Callable[[Sight], None], ...] = (
     _follow_status,
     _complete,
     _settle,  # after all fills and events, for only what none of them used is given back
-    _close_amendments,
+    _repeat_cancels,
     _warn,
 )
 

@@ -53,7 +53,7 @@ def settle(desk: Desk, order: Order) -> None:
         return
     _move_capital(desk, order, change)
     if change.target in TERMINAL:  # the cancel of a lost order stays: should the order turn up, it goes at once
-        close_with(desk, [order])
+        close_with(desk, order)
     if change.ends or change.revives or change.ends_anew:
         _tell_those_who_wait(desk, order, change)
 

@@ -20,7 +20,7 @@ from orders.services.amendments.asking import request_cancel, request_modify
 from orders.services.desk import Desk
 from orders.services.resolution import COMPLETE_MISSES, count_misses
 from orders.services.submission import claim_orders, expire_unsent
-from orders.states import ENDED, TABLE, TERMINAL, WORKING, Event, State
+from orders.states import ENDED, OPEN_AMENDMENTS, TABLE, TERMINAL, WORKING, Event, State
 from orders.tests.factories import TRADER, fresh, place, see, send, trade
 from orders.tests.test_state_table import happen, order_in
 from orders.types import BrokerStatus, Modification, NotSent, Refused, Side, Unconfirmed
@@ -103,9 +103,9 @@ def test_an_ending_closes_what_was_under_way(source, event, target):
         request_cancel(order.pk, actor=TRADER, at=now(), user=None)
     (amendment,) = Amendment.objects.all()
     happen(fresh(order), event)
-    amendment.refresh_from_db()
+    amendment = Amendment.objects.get()
     assert fresh(order).state == target
-    assert (amendment.state in Amendment.OPEN_STATES) == (target not in TERMINAL)
+    assert (amendment.state in OPEN_AMENDMENTS) == (target not in TERMINAL)
     assert held(order) == 0, "what the modification had raised is given back as well"
 
 

@@ -292,7 +292,7 @@ class Books:
                 )  # fmt: skip
         if touched:
             codes = [p.code for p in touched]
-            transaction.on_commit(lambda: forget_available(codes))
+            transaction.on_commit(lambda: forget_available(codes), robust=True)
 
     def _position(self, reservation: Reservation) -> Position:
         assert reservation.position_key is not None

@@ -22,7 +22,7 @@ from compliance.screening.facts import Denial
 from compliance.screening.rules import Finding, Verdict, screen
 from compliance.selectors import Trading, tradable_accounts
 from ledger.rates import NoRate, capital_needed
-from ledger.services.books import InsufficientCapital, Reservation
+from ledger.services.books import InsufficientCapital
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
 from oms.lib.db import PLANNED_ONCE, read_all
@@ -30,11 +30,10 @@ from oms.lib.errors import Conflict, DomainError, Invalid, NotFound
 from oms.lib.hints import hint
 from oms.lib.ids import new_id, tag_of
 from oms.lib.money import ZERO
-from orders.lifecycle import advance
 from orders.models import Order
 from orders.services import postings
-from orders.services.desk import Desk, position_key
-from orders.services.surroundings import Intake, Line, Market, gather, market_of
+from orders.services.desk import Desk
+from orders.services.surroundings import Intake, Line, Listings, gather, listings_of
 from orders.states import Event, State
 from orders.types import OrderRequest
 
@@ -87,17 +86,17 @@ def place_orders(intents: Sequence[Intent], *, at: datetime) -> list[Placement]:
     """
     if not intents:
         raise Invalid("Send at least one order.", code="empty")
-    market = market_of([intent.request for intent in intents], at=at)
+    listings = listings_of([intent.request for intent in intents], at=at)
     while True:
         try:
-            return _place(intents, market, at)
+            return _place(intents, listings, at)
         except KeyReused:
             # Somebody took one of the keys for an account that we hold no lock of, and has committed: nothing of
             # ours stands, and beginning anew we see that answer. Each time there is one key less to be taken.
             continue
 
 
-def _place(intents: Sequence[Intent], market: Market, at: datetime) -> list[Placement]:
+def _place(intents: Sequence[Intent], listings: Listings, at: datetime) -> list[Placement]:
     with transaction.atomic(durable=True):
         # The accounts' locks come first, along with BEGIN: a twin of a key waits there and then finds its answer.
         _, accounts, answered = read_all(
@@ -108,7 +107,7 @@ def _place(intents: Sequence[Intent], market: Market, at: datetime) -> list[Plac
         placements = {n: _beforehand(intent, accounts, answered) for n, intent in enumerate(intents)}
         fresh = {n: intents[n] for n, placement in placements.items() if placement is None}
         if fresh:
-            placements |= _take_all(fresh, accounts, market, at)
+            placements |= _take_all(fresh, accounts, listings, at)
     return [placement for placement in placements.values() if placement is not None]
 
 
@@ -128,13 +127,14 @@ def _beforehand(
 
 
 def _take_all(
-    intents: Mapping[int, Intent], accounts: Mapping[Trading, "Account"], market: Market, at: datetime
+    intents: Mapping[int, Intent], accounts: Mapping[Trading, "Account"], listings: Listings, at: datetime
 ) -> dict[int, Placement]:
     """Decide each intent in turn, then write the orders and their answers at once."""
     requests, actor = [intent.request for intent in intents.values()], next(iter(intents.values())).actor
     mine = {intent.request.account: accounts[intent.trading] for intent in intents.values()}
-    intake = gather(requests, mine, market, actor=actor, at=at)
-    desk = Desk(actor=actor, at=at, books=intake.books)
+    intake = gather(requests, mine, listings, actor=actor, at=at)
+    desk = Desk(actor=actor, at=at)
+    desk.bring(intake.books)
     placements: dict[int, Placement] = {}
     keys: dict[tuple[str, str], IdempotencyClaim] = {}
     for (n, intent), line in zip(intents.items(), intake.lines, strict=True):
@@ -207,7 +207,7 @@ def _reserve(
     if order.product == "CNC" and order.side == "SELL" and opens:
         message = f"Only {closes:f} units are held and free to sell."
         return _denied(verdict, Denial.INSUFFICIENT_HOLDINGS, message, order.quantity, closes, "/quantity")
-    reservation = Reservation(order.id, order.portfolio_id, position_key(order))
+    reservation = desk.reservations[order.id]
     try:
         need = capital_needed(
             intake.card, instrument, product=order.product, side=order.side,
@@ -219,7 +219,6 @@ def _reserve(
     except InsufficientCapital as error:
         free = intake.books.portfolios[order.portfolio_id].free
         return _denied(verdict, Denial.INSUFFICIENT_CAPITAL, error.detail, need, free, "/quantity")
-    desk.reservations[order.id] = reservation
     order.tag = tag_of(order.id)
     desk.note(order, EventType.ORDER_CREATED, _description(order, line, verdict))
     postings.note_capital(desk, order, EventType.CAPITAL_RESERVED, need, units=closes)
@@ -233,8 +232,8 @@ def _denied(verdict: Verdict, code: Denial, message: str, value: object, limit: 
 
 def _refuse(order: Order, line: Line, desk: Desk, verdict: Verdict, denial: Finding) -> None:
     order.rejection_code, order.rejection_reason = denial.code.value, denial.message[:500]
-    advance(order, Event.DEF_REJECT, at=desk.at)
-    desk.note(order, EventType.RISK_REJECTED, {**_description(order, line, verdict), "reason": denial.message})
+    data = {**_description(order, line, verdict), "reason": denial.message}
+    desk.fire(order, Event.DEF_REJECT, data, recorded_as=EventType.RISK_REJECTED)
 
 
 def _order(intent: Intent, line: Line, *, at: datetime) -> Order:

@@ -13,7 +13,7 @@ from oms.lib.money import ZERO
 from orders.models import Order
 from orders.services import postings
 from orders.services.desk import Desk, position_key
-from orders.services.surroundings import Intake, gather, market_of
+from orders.services.surroundings import Intake, gather, listings_of
 from orders.types import PRICED, STOPS, Modification, OrderRequest, Side, Terms, TimeInForce, Variety
 
 
@@ -56,9 +56,9 @@ def change_of(desk: Desk, order: Order, changes: Modification, accounts: Mapping
     new = _merged(old, changes)
     _check_shape(order, old, new)
     request = _as_request(order, new, next(iter(accounts)))
-    intake = gather([request], accounts, market_of([request], at=desk.at), actor=desk.actor, at=desk.at)
+    intake = gather([request], accounts, listings_of([request], at=desk.at), actor=desk.actor, at=desk.at)
     (line,) = intake.lines
-    desk.open_books([order], books=intake.books)
+    desk.bring(intake.books)
     _set_aside(intake, order, old)
     reservation = desk.reservations[order.id]
     key = position_key(order)

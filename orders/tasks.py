@@ -10,11 +10,11 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from ledger.selectors import instruments_are_stale
 from oms.lib import hints
 from oms.lib.clock import now
 from oms.lib.redis import BRIEF_SECONDS, client
 from orders.gateway import logins, market_data, sending, watching
+from orders.models import BrokerAccount
 from orders.selectors import open_sessions, with_work_waiting
 from orders.services.amendments.sending import abandon_amendments, close_lost_cancels
 from orders.services.submission import abandon_submissions, expire_unsent
@@ -119,10 +119,10 @@ def welcome_session(broker_account_id: int) -> None:
 
 @shared_task
 def refresh_instruments() -> None:
-    """Now and then: the day's instrument dump, once a day."""
-    if instruments_are_stale(now()):
-        for broker_account_id in open_sessions():
-            welcome_session.apply_async([broker_account_id])
+    """Now and then: the day's instrument dump of each kind of broker, once a day."""
+    for account in BrokerAccount.objects.filter(session_state=BrokerAccount.SessionState.OPEN).order_by("pk"):
+        if market_data.instruments_are_stale(account, now()):
+            welcome_session.apply_async([account.pk])
 
 
 hints.listen("session", lambda broker_account_id: welcome_session.apply_async([broker_account_id]))

@@ -17,7 +17,7 @@ from oms.lib.triggers import undeletable
 from orders.models.broker_accounts import BrokerAccount
 from orders.models.columns import price_field, quantity_field
 from orders.states import LIVE, TABLE
-from orders.transitions import Transitions
+from orders.transitions import OrderTransitions
 from orders.types import OrderType, Side, TimeInForce, Variety
 
 #: Columns of an order that never change without an event of its chain.
@@ -28,7 +28,7 @@ def _row(name: str) -> str:
     return ", ".join(f'{name}."{column}"' for column in RECORDED)
 
 
-class Order(Transitions):
+class Order(OrderTransitions):
     """One order, from the moment a trader sends it until nothing of it is left working.
 
     `quantity`, `price`, `stop_price`, `type` are the terms that the broker last confirmed;

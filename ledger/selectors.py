@@ -14,7 +14,7 @@ from compliance.selectors import accounts_visible_to
 from ledger.models import BrokerInstrument, CapitalAccount, CapitalEntry, Instrument, Position
 from oms.lib.db import Read, distinct, fetch_models, fetch_rows, model_read
 from oms.lib.money import ZERO
-from oms.lib.redis import client
+from oms.lib.redis import BRIEF_SECONDS, client
 
 User = AbstractBaseUser | AnonymousUser
 AVAILABLE_SECONDS = 30
@@ -124,7 +124,7 @@ def available(portfolio: CapitalAccount) -> Decimal:
 def forget_available(codes: Iterable[str]) -> None:
     """Drop the cached free capital of portfolios, after a commit that moved it."""
     try:
-        client().delete(*(_available_key(code) for code in codes))
+        client(timeout=BRIEF_SECONDS).delete(*(_available_key(code) for code in codes))
     except RedisError:
         pass  # at worst a reader sees a figure up to 30 s old, as it may anyway
 

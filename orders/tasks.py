@@ -12,7 +12,7 @@ from django.conf import settings
 
 from oms.lib import hints
 from oms.lib.clock import now
-from oms.lib.redis import client
+from oms.lib.redis import BRIEF_SECONDS, client
 from orders.gateway import logins, market_data, sending, watching
 from orders.models import BrokerAccount
 from orders.selectors import open_sessions, with_work_waiting
@@ -28,7 +28,7 @@ def hint_to_send(broker_account_id: int) -> None:
     """Tell a worker that something waits, once however many ask at the same time."""
     try:
         _hint(submit_orders, broker_account_id)
-    except (redis.RedisError, submit_orders.app.connection().recoverable_connection_errors) as error:
+    except (redis.RedisError, *submit_orders.app.connection().recoverable_connection_errors) as error:
         logger.warning("hint_lost", broker_account=broker_account_id, reason=type(error).__name__)
 
 
@@ -39,7 +39,7 @@ def hint_to_look(broker_account_id: int, broker_order_id: str) -> None:
 
 
 def _hint(task: Any, broker_account_id: int) -> None:
-    if client().set(_hint_key(task, broker_account_id), 1, nx=True, ex=HINT_SECONDS):
+    if client(timeout=BRIEF_SECONDS).set(_hint_key(task, broker_account_id), 1, nx=True, ex=HINT_SECONDS):
         task.apply_async([broker_account_id])
 
 
@@ -51,7 +51,7 @@ def hint_to_look_again(broker_account_id: int, broker_order_id: str) -> None:
     """The same, from within: the next poll hints again."""
     try:
         hint_to_look(broker_account_id, broker_order_id)
-    except (redis.RedisError, look_at_orders.app.connection().recoverable_connection_errors) as error:
+    except (redis.RedisError, *look_at_orders.app.connection().recoverable_connection_errors) as error:
         logger.warning("hint_lost", broker_account=broker_account_id, reason=type(error).__name__)
 
 

@@ -1,6 +1,6 @@
 """Plain values that travel between doors, services and brokers. Nothing here touches a database or a socket."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -83,6 +83,11 @@ class Terms:
     type: OrderType
     time_in_force: TimeInForce
     disclosed_quantity: Decimal = Decimal(0)
+
+    def difference(self, other: "Terms") -> dict[str, dict[str, Any]]:
+        """Of each term in which `other` differs its value here, under "old", and there, under "new"."""
+        names = [term.name for term in fields(self) if getattr(self, term.name) != getattr(other, term.name)]
+        return {"old": {n: getattr(self, n) for n in names}, "new": {n: getattr(other, n) for n in names}}
 
 
 def has_other_terms(

@@ -15,7 +15,7 @@ from benchmarks.chaos.load import Record
 from ledger.models import Position
 from orders.brokers.registry import broker_for
 from orders.models import Amendment, BrokerAccount, Execution, Order
-from orders.states import State
+from orders.states import OPEN_AMENDMENTS, State
 
 #: The broker's last word → our state, without and with executions.
 STATE_OF = {
@@ -71,7 +71,7 @@ def _against_requests(record: Record) -> list[Finding]:
 def check_settled() -> list[Finding]:
     """What may be under way for a while, but not for long."""
     limbo = Order.objects.filter(state__in=[State.CREATED, State.SUBMITTING, State.UNKNOWN, State.ACKED])
-    amendments = Amendment.objects.filter(state__in=Amendment.OPEN_STATES).select_related("order")
+    amendments = Amendment.objects.filter(state__in=OPEN_AMENDMENTS).select_related("order")
     # The wish to cancel an order that is lost stands until the order turns up.
     amendments = amendments.exclude(kind="CANCEL", state="QUEUED", order__state=State.LOST)
     return [

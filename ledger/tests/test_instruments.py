@@ -112,11 +112,11 @@ def test_quotes_bring_bands_closes_and_prices(django_assert_num_queries):
     infy = get("INFY")
     assert (infy.lower_circuit, infy.upper_circuit) == (Decimal("1390.7"), Decimal("1699.7"))
     assert infy.previous_close == Decimal("1545.2")
-    last = get_prices([infy.pk])[infy.pk]
+    last = get_prices([infy.pk], at=AT)[infy.pk]
     assert (last.price, last.at) == (Decimal("1550.5"), AT), "the age is the quote's, not the last trade's"
     with django_assert_num_queries(1):
         assert apply_quotes([replace(QUOTE, last_price=Decimal(1551))], at=LATER) == 0
-    assert get_prices([infy.pk])[infy.pk].price == 1551
+    assert get_prices([infy.pk], at=AT)[infy.pk].price == 1551
 
 
 def test_a_quote_without_a_trade_counts_as_of_now_and_one_without_a_price_not_at_all():
@@ -124,16 +124,16 @@ def test_a_quote_without_a_trade_counts_as_of_now_and_one_without_a_price_not_at
     apply_quotes(
         [replace(QUOTE, at=None), replace(QUOTE, exchange="NFO", symbol=CALL.symbol, last_price=Decimal(0))], at=AT
     )
-    assert get_prices([get("INFY").pk, get(CALL.symbol).pk]) == {
-        get("INFY").pk: get_prices([get("INFY").pk])[get("INFY").pk]
+    assert get_prices([get("INFY").pk, get(CALL.symbol).pk], at=AT) == {
+        get("INFY").pk: get_prices([get("INFY").pk], at=AT)[get("INFY").pk]
     }
-    assert get_prices([get("INFY").pk])[get("INFY").pk].at == AT
+    assert get_prices([get("INFY").pk], at=AT)[get("INFY").pk].at == AT
 
 
 def test_the_same_symbol_on_two_exchanges_keeps_two_prices():
     sync_instruments("KITE", [INFY, replace(INFY, exchange="BSE", token="1")], at=AT)
     apply_quotes([QUOTE, replace(QUOTE, exchange="BSE", last_price=Decimal(1551))], at=AT)
-    prices = {i.exchange: get_prices([i.pk])[i.pk].price for i in Instrument.objects.all()}
+    prices = {i.exchange: get_prices([i.pk], at=AT)[i.pk].price for i in Instrument.objects.all()}
     assert prices == {"NSE": Decimal("1550.5"), "BSE": Decimal(1551)}
 
 
@@ -156,7 +156,7 @@ def test_what_somebody_asked_for_in_vain_is_quoted_next_and_stays():
     sync_instruments("KITE", [INDEX, *(replace(INFY, token=str(n), symbol=f"SYM{n:02}") for n in range(30))], at=AT)
     last, index = get("SYM29").pk, get("NIFTY 50").pk
     assert ("NSE", "SYM29") not in list_quotable(limit=10)
-    assert get_prices([last, index]) == {}
+    assert get_prices([last, index], at=AT) == {}
     for _ in range(2):
         assert {("NSE", "SYM29"), ("NSE", "NIFTY 50")} <= set(list_quotable(limit=10))
     assert len(list_quotable([last], limit=10)) == 10, "nothing is asked for twice"
@@ -165,5 +165,5 @@ def test_what_somebody_asked_for_in_vain_is_quoted_next_and_stays():
 def test_what_can_no_longer_be_traded_is_wanted_in_vain():
     sync_instruments("KITE", [INFY, replace(CALL, symbol="GONE")], at=AT)
     sync_instruments("KITE", [INFY, CALL], at=LATER)
-    get_prices([get("GONE").pk])
+    get_prices([get("GONE").pk], at=AT)
     assert set(list_quotable()) == {("NSE", "INFY"), ("NFO", CALL.symbol)}

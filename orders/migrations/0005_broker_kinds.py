@@ -7,7 +7,7 @@ import orders.broker_rules
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("orders", "0003_unused_indexes"),
+        ("orders", "0004_amendment_transitions"),
     ]
 
     operations = [

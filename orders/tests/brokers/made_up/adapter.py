@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -52,6 +52,7 @@ RULES = BrokerRules(
         other_calls_per_second=50,
     ),
     quotes_per_second=20,
+    shows_within=timedelta(seconds=20),
     needs_tokens=True,
 )  # fmt: skip
 STATUSES = {

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 import pytest
 from django.urls import reverse
 
-from compliance.admin.scoped import staff_actor
+from compliance.acting import actor_of
 from ledger.market.prices import get_prices
 from ledger.models import BrokerInstrument, Instrument, Position
 from ledger.selectors import trial_balance
@@ -22,9 +22,11 @@ from orders.models import Amendment, BrokerAccount, BrokerMessage
 from orders.services.amendments.asking import request_cancel, request_modify
 from orders.services.broker_accounts import add_broker_account
 from orders.services.broker_sessions import expire_due_sessions
+from orders.services.resolution import COMPLETE_MISSES
+from orders.services.submission import answer_place, claim_orders
 from orders.tests.brokers.made_up.house import SECRET
 from orders.tests.factories import TRADER, fresh, place
-from orders.types import Modification, Side
+from orders.types import Modification, Side, Unconfirmed
 
 pytestmark = pytest.mark.django_db
 CALLBACK, POSTBACK = "/api/v1/broker/madeup/callback", "/api/v1/broker/madeup/postback"
@@ -48,7 +50,7 @@ def logged_in(made_up_account, operator, client):
 def begin(account, operator, client):
     """The state of a login that this browser began."""
     request = client.get("/admin/").wsgi_request
-    url = logins.begin_login(account.pk, user=operator, actor=staff_actor(request), reason="Start of the day")
+    url = logins.begin_login(account.pk, user=operator, actor=actor_of(request), reason="Start of the day")
     assert url.startswith("https://login.made-up.example/enter?key=mu-key&back=")
     return url.partition("back=")[2].replace("%3A", ":")
 
@@ -162,7 +164,7 @@ class TestNames:
     def test_prices_come_under_the_houses_name(self, logged_in):
         assert refresh_prices(logged_in.pk) == 3
         future = Instrument.objects.get(symbol="NIFTY26DECFUT")
-        assert get_prices([future.pk])[future.pk].price == 26000
+        assert get_prices([future.pk], at=now())[future.pk].price == 26000
 
     def test_the_names_are_read_once_a_day_and_then_known_to_every_client(self, logged_in, house):
         before = broker_for(logged_in)
@@ -238,6 +240,16 @@ class TestTrading:
         assert (order.state, order.rejection_code) == ("REJECTED", "SESSION_EXPIRED")
         assert BrokerAccount.objects.get(pk=logged_in.pk).session_state == "EXPIRED"
         assert sent().state == "CREATED"
+
+    def test_what_its_slow_book_does_not_show_yet_is_not_lost(self, logged_in, house, time_machine):
+        order = place()
+        claim_orders(logged_in.pk, limit=1, at=now())
+        answer_place(order.pk, Unconfirmed("no answer"), at=now())
+        for seconds, state in ((19, "UNKNOWN"), (21, "LOST")):
+            time_machine.move_to(order.created_at + timedelta(seconds=seconds), tick=False)
+            for _ in range(COMPLETE_MISSES + 1):
+                order = seen(order)
+            assert order.state == state
 
     def test_another_brokers_dump_changes_none_of_this(self, logged_in, house):
         sync_instruments("KITE", [], at=now())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.parts import ACCEPTING, PARTS, RUNNING, measure
 from benchmarks.report import RESULTS, Results
-from benchmarks.scale import FULL, SMOKE
+from benchmarks.scale import FULL, SMOKE, Scale
 
 
 def main() -> int:
@@ -24,20 +24,17 @@ def main() -> int:
     if options.seconds:
         scale = replace(scale, seconds=options.seconds)
     results = Results.begin(options.results, at=datetime.now(UTC))
-    for parts, session in ((ACCEPTING, False), (RUNNING, True)):
+    for parts in [PARTS] if options.smoke else [ACCEPTING, RUNNING]:
         wanted = [part for part in parts if part in (options.only or PARTS)]
         if wanted:
-            _in_a_process_of_its_own(wanted, scale, results, session=session)
+            _in_a_process_of_its_own(wanted, scale, results)
     results.print()
     print(f"written to {results.file}")
     return 1 if results.read()["failures"] else 0
 
 
-def _in_a_process_of_its_own(parts: list[str], scale: object, results: Results, *, session: bool) -> None:
-    """Django belongs to one database for as long as a process lives."""
-    work = multiprocessing.get_context("spawn").Process(
-        target=measure, args=(parts, scale, results.file), kwargs={"session": session}
-    )
+def _in_a_process_of_its_own(parts: list[str], scale: Scale, results: Results) -> None:
+    work = multiprocessing.get_context("spawn").Process(target=measure, args=(parts, scale, results.file))
     work.start()
     work.join()
     if work.exitcode:

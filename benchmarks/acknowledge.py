@@ -46,7 +46,7 @@ def acknowledged_and_filled(world: World, scale: Scale) -> Iterator[Figure]:
         by_polling = _Run(world).go(scale.watched_seconds)
     finally:
         world.stack.exchange("/faults", method="DELETE")
-    bare_call, bare_fill = _bare(broker_for(world.paper), world.price, scale.bare_calls)
+    bare_call, bare_fill = _bare(broker_for(world.session()), world.price, scale.bare_calls)
     call, fill = "limit: the bare call to the exchange", "limit: bare call to COMPLETE in the exchange's own book"
     recorded = [*with_postbacks.gaps(*ACKNOWLEDGING), *by_polling.gaps(*ACKNOWLEDGING)]
     seen = [*with_postbacks.seen["ack"], *by_polling.seen["ack"]]

@@ -1,7 +1,6 @@
-"""What is measured, part by part, on two systems one after the other: each is started fresh in a process of its own.
+"""What is measured, part by part. The broker session is closed for those that look at the accept path alone.
 
-On the first the broker session stays closed, so that nothing is sent and the accept path is seen alone; on the second
-everything runs. A part that breaks is written down and the next one goes on.
+A part that breaks is written down and the next one goes on.
 """
 
 import traceback
@@ -19,14 +18,14 @@ if TYPE_CHECKING:
     from benchmarks.world import World
 
 Part = Callable[["World", Scale], Iterable[Figure]]
-#: The first of each needs an OMS on which nothing has happened yet.
+#: With the session closed, and with everything running; the first of each wants an OMS that has done nothing yet.
 ACCEPTING = ("fresh", "accept", "lists", "book", "profile")
 RUNNING = ("idle", "acknowledge", "everything", "day", "life")
 PARTS = (*ACCEPTING, *RUNNING)
 
 
-def measure(names: Sequence[str], scale: Scale, file: Path, *, session: bool) -> None:
-    """Start an OMS, measure the named parts on it, stop it. Runs in a process of its own."""
+def measure(names: Sequence[str], scale: Scale, file: Path) -> None:
+    """Start an OMS, measure the named parts on it, stop it. For a process of its own: Django knows one database."""
     results = Results(file)
     try:
         with running() as stack:
@@ -34,10 +33,11 @@ def measure(names: Sequence[str], scale: Scale, file: Path, *, session: bool) ->
             # These need Django, which knows its database only now.
             from benchmarks import world
 
-            around = world.build(stack)
-            if not session:
-                world.log_out(around)
+            around, open_now = world.build(stack), True
             for name in names:
+                if open_now != (name in RUNNING):
+                    open_now = not open_now
+                    (world.log_in if open_now else world.log_out)(around)
                 _measure(name, around, scale, results)
     except StackError as error:
         results.fail(", ".join(names), str(error))

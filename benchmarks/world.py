@@ -69,6 +69,10 @@ class World:
             quantity=Decimal(quantity), price=self.price,
         )  # fmt: skip
 
+    def session(self) -> BrokerAccount:
+        """The paper exchange's account with the token of its latest login."""
+        return BrokerAccount.objects.get(pk=self.paper.pk)
+
     def route(self, broker_account: BrokerAccount) -> None:
         """Send the orders of all accounts there from now on."""
         Routing.objects.filter(account__in=self.accounts).update(broker_account=broker_account)

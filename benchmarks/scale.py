@@ -17,7 +17,7 @@ class Scale:
     bare_calls: int
     day: int
     idle_seconds: float
-    patience: float = 120.0
+    patience: float = 300.0
 
     @property
     def changes(self) -> int:

@@ -1,7 +1,7 @@
 """What each account has: instruments, capital, positions, and the rates they are reckoned by.
 
 Private to this app. Money moves only as an immutable `CapitalEntry` from one bucket to another;
-the database proves at commit that the buckets are the sum of the entries (see migration 0002).
+the database proves at commit that the buckets are the sum of the entries (see migrations 0002 and 0005).
 Rupees have two decimals, prices four, averages eight.
 """
 
@@ -34,7 +34,7 @@ def quantity_field(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
 
 
 class Instrument(models.Model):
-    """A tradable contract, from the broker's daily dump; price band and last close from its quotes."""
+    """A tradable contract, from the brokers' daily dumps; price band and last close from their quotes."""
 
     class Type(models.TextChoices):
         EQ = "EQ", "Equity"
@@ -48,7 +48,7 @@ class Instrument(models.Model):
     name = models.CharField(max_length=120, blank=True)
     type = models.CharField(max_length=5, choices=Type, default=Type.EQ)
     segment = models.CharField(max_length=12)
-    token = models.BigIntegerField(help_text="The broker's instrument_token.")
+    token = models.BigIntegerField(default=0, help_text="The exchange's own number; 0 when not known.")
     tick_size = price_field(default=Decimal("0.05"))
     lot_size = models.PositiveIntegerField(default=1)
     freeze_quantity: "models.DecimalField[Decimal | None, Decimal | None]" = models.DecimalField(
@@ -60,7 +60,6 @@ class Instrument(models.Model):
     strike = optional_price_field()
     expiry = models.DateField(null=True, blank=True)
     is_tradable = models.BooleanField(default=True)
-    dumped_at = models.DateTimeField(null=True, help_text="When a broker's dump last listed it.")
     updated_at = models.DateTimeField()
 
     class Meta:
@@ -72,6 +71,27 @@ class Instrument(models.Model):
 
     def __str__(self) -> str:
         return f"{self.exchange}:{self.symbol}"
+
+
+class BrokerInstrument(models.Model):
+    """What one kind of broker calls an instrument, and whether its last dump still listed it."""
+
+    instrument = models.ForeignKey(Instrument, models.PROTECT, related_name="broker_names")
+    kind = models.CharField(max_length=20)
+    exchange = models.CharField(max_length=10)
+    symbol = models.CharField(max_length=60)
+    token = models.CharField(max_length=60, blank=True)
+    is_listed = models.BooleanField(default=True)
+    listed_at = models.DateTimeField(help_text="When a dump last listed it.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "instrument"], name="brokerinstrument_instrument_once"),
+            models.UniqueConstraint(fields=["kind", "exchange", "symbol"], name="brokerinstrument_symbol_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.exchange}:{self.symbol}"
 
 
 class CapitalAccount(models.Model):
@@ -110,7 +130,7 @@ class CapitalEntry(models.Model):
     """One movement of money between two buckets of one account. Only its status may ever change.
 
     `balance` columns are the buckets after the entry, and `seq` counts the account's entries, so
-    each row proves the next (migration 0002). A RESERVE is PENDING while its order lives.
+    each row proves the next (migration 0005). A RESERVE is PENDING while its order lives.
     """
 
     class Kind(models.TextChoices):
@@ -131,7 +151,8 @@ class CapitalEntry(models.Model):
         RECONCILING = "RECONCILING"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    capital_account = models.ForeignKey(CapitalAccount, models.PROTECT, related_name="entries")
+    # The unique (capital_account, seq) serves every look-up; beside it an index of the account alone misleads plans.
+    capital_account = models.ForeignKey(CapitalAccount, models.PROTECT, related_name="entries", db_index=False)
     account_id = models.BigIntegerField(help_text="The owner, kept here so that its rows can live together.")
     seq = models.PositiveBigIntegerField()
     kind = models.CharField(max_length=8, choices=Kind)
@@ -145,7 +166,7 @@ class CapitalEntry(models.Model):
     order_id = models.UUIDField(null=True, blank=True)
     execution_id = models.UUIDField(null=True, blank=True)
     reserve_id = models.UUIDField(null=True, blank=True, help_text="The RESERVE that this entry draws on.")
-    key = models.CharField(max_length=120, unique=True, help_text="The same key posts once.")
+    key = models.CharField(max_length=120, help_text="The same key posts once.")
     actor = models.CharField(max_length=80)
     reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField()
@@ -153,6 +174,7 @@ class CapitalEntry(models.Model):
     class Meta:
         verbose_name_plural = "capital entries"
         constraints = [
+            models.UniqueConstraint(fields=["key"], name="capitalentry_key_once"),
             models.UniqueConstraint(fields=["capital_account", "seq"], name="capitalentry_seq_once"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="capitalentry_amount_positive"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="capitalentry_moves"),
@@ -224,7 +246,7 @@ class AssetTransaction(models.Model):
         SELL = "SELL"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    position = models.ForeignKey(Position, models.PROTECT, related_name="transactions")
+    position = models.ForeignKey(Position, models.PROTECT, related_name="transactions", db_index=False)
     account_id = models.BigIntegerField()
     seq = models.PositiveIntegerField(help_text="Order of booking within the position.")
     execution_id = models.UUIDField(unique=True, null=True)

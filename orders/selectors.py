@@ -112,6 +112,19 @@ def recent_fingerprints(account_ids: Sequence[int], since: datetime) -> Read[set
     )
 
 
+def references_used(references: Iterable[tuple[int, str]]) -> Read[set[tuple[int, str]]]:
+    """Of (account, client order id), those that name an order already, refused ones included."""
+    pairs = sorted(set(references))
+    return Read(
+        """SELECT o.account_id, o.client_order_id FROM orders_order AS o
+           JOIN unnest(%(accounts)s::bigint[], %(references)s::text[]) AS k(account_id, reference)
+             ON o.account_id = k.account_id AND o.client_order_id = k.reference
+           WHERE o.client_order_id <> ''""",
+        {"accounts": [account for account, _ in pairs], "references": [reference for _, reference in pairs]},
+        set,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What we hold of an order that a broker's row speaks of; enough to see whether the row says anything new."""

@@ -15,7 +15,7 @@ class Side(models.TextChoices):
 
 
 class OrderType(models.TextChoices):
-    """The contract's names. STOP is the broker's SL-M, STOP_LIMIT its SL."""
+    """The contract's names. A STOP becomes a market order at its stop price, a STOP_LIMIT a limit order."""
 
     MARKET = "MARKET"
     LIMIT = "LIMIT"
@@ -131,10 +131,16 @@ class PlaceInstruction:
     iceberg_legs: int | None = None
     market_protection: Decimal | None = None
     algo_id: str = ""
+    #: The broker's own token of the instrument, for kinds of brokers that need it.
+    token: str = ""
 
 
 class BrokerStatus(StrEnum):
-    """Every status that Kite documents, by what it means to us; an unknown one is treated as live."""
+    """What a broker's status of an order means to us. An adapter maps each that its broker documents.
+
+    PENDING and OVERLAY (a change is on its way) prove nothing, and COMPLETE nothing beyond the quantity filled.
+    CANCELLED, REJECTED and LAPSED end an order, though a fill may still follow. UNHEARD_OF is treated as live.
+    """
 
     PENDING = "PENDING"
     OVERLAY = "OVERLAY"
@@ -225,8 +231,15 @@ class NotSent:
     raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
 
-#: The code of a refusal that says nothing of the order: the access token is dead.
-SESSION_EXPIRED = "TokenException"
+@dataclass(frozen=True, slots=True)
+class LoggedOut(Refused):
+    """Refused because the session is over: it says nothing of the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy(NotSent):
+    """Not carried out because the order was moving at that moment: look again, then try again."""
+
 
 #: What became of one call to a broker.
 Outcome = Accepted | Refused | Unconfirmed | NotSent

@@ -141,14 +141,14 @@ def _executions(pairs: list[tuple[Order, Row]], never_there: list[Order]) -> Ite
 
 def _positions() -> Iterator[str]:
     here: Counter[tuple[str, str]] = Counter()
-    for position in Position.objects.select_related("instrument"):
-        here[position.instrument.symbol, position.product] += int(position.quantity)
+    for ours in Position.objects.select_related("instrument"):
+        here[ours.instrument.symbol, ours.product] += int(ours.quantity)
     there: Counter[tuple[str, str]] = Counter()
     broker = broker_for(BrokerAccount.objects.get())
-    for row in broker.positions()["net"]:
-        there[row["tradingsymbol"], row["product"]] += int(row["quantity"])
-    for row in broker.holdings():
-        there[row["tradingsymbol"], "CNC"] += int(row["quantity"]) + int(row["t1_quantity"])
+    for position in broker.positions():
+        there[position.symbol, position.product] += int(position.quantity)
+    for held in broker.holdings():
+        there[held.symbol, "CNC"] += int(held.quantity + held.unsettled)
     for key in here.keys() | there.keys():
         if here[key] != there[key]:
             yield f"{key[0]} {key[1]}: {here[key]} here, {there[key]} there"

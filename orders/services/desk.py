@@ -182,13 +182,19 @@ class Desk:
         self, order: Order, type: EventType, data: dict[str, Any], *, actor: Actor | None = None, broker_time: str = ""
     ) -> None:
         """Record a fact about the order; the order counts as changed."""
-        self._events.append(EventDraft(order, type, data, actor, broker_time))
+        self._events.append(EventDraft(order, type, data, actor or self.actor, broker_time))
         self.touch(order)
 
     def touch(self, order: Order) -> None:
         """The order is to be written."""
         order.updated_at = self.at
         self._changed[order.id] = order
+
+    def act_for(self, actor: Actor) -> None:
+        """From here on it is `actor` who acts: in the events, and in the entries of the books."""
+        self.actor = actor
+        if self._books is not None:
+            self._books.actor = actor
 
     def add(self, order: Order) -> None:
         """A new order is to be inserted. It holds nothing yet."""

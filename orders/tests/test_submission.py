@@ -20,6 +20,7 @@ from orders.tests.factories import TRADER, broker_id, fresh, place, see, send
 from orders.types import (
     Accepted,
     BrokerStatus,
+    Busy,
     Modification,
     NotSent,
     OrderType,
@@ -285,7 +286,7 @@ class TestAmendments:
         waits = []
         for _ in range(8):
             (dispatch,) = self.claim(order, at=at)
-            answer_amendment(dispatch, Refused("OrderException", "Order is being processed."), at=at)
+            answer_amendment(dispatch, Busy("The order is on its way."), at=at)
             amendment = Amendment.objects.get()
             waits.append((amendment.due_at - at).total_seconds())
             assert (

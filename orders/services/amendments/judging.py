@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from compliance.screening.facts import Exposure, Proposal
 from compliance.screening.rules import Verdict, screen
-from ledger.rates import NoRate
+from ledger.rates import NoRate, RateCard
 from ledger.services.books import InsufficientCapital
 from oms.lib.errors import DomainError, FieldError, Invalid
 from oms.lib.money import ZERO
 from orders.models import Order
 from orders.services import postings
 from orders.services.desk import Desk, position_key
-from orders.services.surroundings import Intake, gather
+from orders.services.surroundings import Line, gather, market_of
 from orders.types import PRICED, STOPS, Modification, OrderRequest, Side, Terms, TimeInForce, Variety
 
 if TYPE_CHECKING:
@@ -47,14 +47,15 @@ def judge(desk: Desk, order: Order, changes: Modification, accounts: "Mapping[st
     new = _merged(old, changes)
     _check_shape(order, old, new)
     request = _as_it_would_be(order, new, next(iter(accounts)))
-    intake = gather([request], accounts, actor=desk.actor, at=desk.at)
+    intake = gather([request], accounts, market_of([request], at=desk.at), actor=desk.actor, at=desk.at)
+    (line,) = intake.lines
     desk.bring(intake.books)
     closes = _closes(desk, order, new)
-    proposal = replace(intake.proposal(request, closes), replaces=_exposure(order, old, new, intake, request))
-    _raise_denial(screen(proposal, intake.surroundings(request)))
+    proposal = replace(line.proposal(closes), replaces=_exposure(order, old, new, line))
+    _raise_denial(screen(proposal, intake.around(line)))
     if order.product == "CNC" and order.side == "SELL" and not proposal.only_closes:
         raise DomainError(f"Only {closes:f} units are held and free to sell.", code="INSUFFICIENT_HOLDINGS")
-    return _funded(desk, order, old, new, intake, request, proposal)
+    return _funded(desk, order, old, new, line, intake.card, proposal)
 
 
 def only_loses_units(old: Terms, new: Terms) -> bool:
@@ -116,9 +117,8 @@ def _closes(desk: Desk, order: Order, new: Terms) -> Decimal:
     return min(new.quantity - order.filled_quantity, promised + desk.books.closable(key, order.side))
 
 
-def _exposure(order: Order, old: Terms, new: Terms, intake: Intake, request: OrderRequest) -> Exposure:
-    last_price = intake.last_price(intake.instrument_of(request))
-    price = postings.worst_price(order, old, last_price)
+def _exposure(order: Order, old: Terms, new: Terms, line: Line) -> Exposure:
+    price = postings.worst_price(order, old, line.last_price)
     counted_at = old.price or old.stop_price or order.price_at_entry or ZERO  # as `orders.selectors.open_values` does
     return Exposure(
         quantity=old.quantity,
@@ -136,14 +136,13 @@ def _raise_denial(verdict: Verdict) -> None:
         raise DomainError(denial.message, code=denial.code, errors=errors)
 
 
-def _funded(
-    desk: Desk, order: Order, old: Terms, new: Terms, intake: Intake, request: OrderRequest, proposal: Proposal
-) -> Change:
+def _funded(desk: Desk, order: Order, old: Terms, new: Terms, line: Line, card: RateCard, proposal: Proposal) -> Change:
     """The change with the capital that it needs, all of which is there."""
+    assert line.instrument is not None, "screening refuses what is not on file"
     reservation = desk.reservations[order.id]
     price = (proposal.value or ZERO) / new.quantity
     try:
-        need = postings.need_of(intake.card, order, intake.instrument_of(request), new, proposal.closes, price)
+        need = postings.need_of(card, order, line.instrument, new, proposal.closes, price)
     except NoRate as error:
         raise DomainError(f"{error}: ask an operator to add it.", code="NO_RATE") from error
     raises = max(need - reservation.reserved, ZERO)

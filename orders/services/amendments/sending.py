@@ -23,10 +23,8 @@ from orders.services.halts import Halt, halts_of
 from orders.services.postings import terms_of
 from orders.services.submission import ABANDONED_AFTER, answer_message
 from orders.states import AmendmentEvent, AmendmentState, State
-from orders.types import SESSION_EXPIRED, Accepted, NotSent, Outcome, Refused, Terms, Unconfirmed, Variety
+from orders.types import Accepted, Busy, LoggedOut, NotSent, Outcome, Refused, Terms, Unconfirmed, Variety
 
-#: The broker's way of saying that the order is moving right now: look again, then try again.
-BEING_PROCESSED = "being processed"
 RETRY_AFTER = timedelta(milliseconds=500)
 ATTEMPTS = 8
 #: What does not get through to the broker is tried at least this often, and somebody is told after so long.
@@ -150,21 +148,16 @@ def _apply(desk: Desk, order: Order, amendment: Amendment, outcome: Outcome) -> 
                 resolve_alert(_alert_key(amendment), reason="it got through", at=desk.at)
         case Unconfirmed(message=message):
             desk.amend(amendment, AmendmentEvent.AMBIGUOUS, message=message)
-        case NotSent(message=message) if amendment.kind == Amendment.Kind.CANCEL:
+        case LoggedOut(message=message):
             _wait(desk, order, amendment, message)
-        case Refused(code=code, message=message) if code == SESSION_EXPIRED:
+        case Busy(message=message):
+            _try_again(desk, order, amendment, message)
+        case NotSent(message=message) if amendment.kind == Amendment.Kind.CANCEL:
             _wait(desk, order, amendment, message)
         case NotSent(message=message):
             _try_again(desk, order, amendment, message)
-        case Refused(message=message) if _is_busy(outcome):
-            _try_again(desk, order, amendment, message)
         case Refused(message=message):
             refuse(desk, order, amendment, message, event=AmendmentEvent.REFUSED)
-
-
-def _is_busy(outcome: Refused) -> bool:
-    """Whether the refusal says no more than that the order is moving right now."""
-    return BEING_PROCESSED in outcome.message
 
 
 def _try_again(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:

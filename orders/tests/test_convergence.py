@@ -23,9 +23,10 @@ from orders.services.observation import apply_book
 from orders.states import ENDED, OPEN_AMENDMENTS
 from orders.tests.factories import TRADER, fresh, place, row, see, send, trade
 from orders.types import (
-    SESSION_EXPIRED,
     Accepted,
     BrokerStatus,
+    Busy,
+    LoggedOut,
     Modification,
     NotSent,
     OrderSnapshot,
@@ -51,9 +52,9 @@ ANSWERS: dict[str, Outcome | None] = {
     "unconfirmed": Unconfirmed("timed out"),
     "none": None,
     "refused": Refused("InputException", "no"),
-    "being processed": Refused("OrderException", "Order is being processed"),
+    "being processed": Busy("Order is being processed"),
     "not sent": NotSent("connection refused"),
-    "session expired": Refused(SESSION_EXPIRED, "Incorrect access_token"),
+    "session expired": LoggedOut("SESSION", "Incorrect access token"),
 }
 MAY_TAKE_EFFECT = ("accepted", "unconfirmed", "none")
 GO_AGAIN = ("being processed", "not sent", "session expired")

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Max, QuerySet, Sum
 from redis import RedisError
 
@@ -17,8 +16,8 @@ from oms.lib.clock import ist_date
 from oms.lib.db import Read, distinct, fetch_models, fetch_rows, model_read
 from oms.lib.money import ZERO
 from oms.lib.redis import client
+from oms.lib.users import User
 
-User = AbstractBaseUser | AnonymousUser
 AVAILABLE_SECONDS = 30
 
 

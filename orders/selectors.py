@@ -7,19 +7,18 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from compliance.selectors import accounts_visible_to, raised_among
 from ledger.selectors import instruments_held
 from oms.lib.db import Read, fetch_rows, read_all
 from oms.lib.money import ZERO
+from oms.lib.users import User
 from orders import alert_keys
 from orders.models import BrokerAccount, Order, Routing
 from orders.states import LIVE, WORKING, State
 from orders.types import OrderSnapshot, Side, TradeSnapshot
 
-User = AbstractBaseUser | AnonymousUser
 # In the statement's text, not a parameter: a plan that is made once cannot otherwise use the indexes of live orders.
 _LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -10,6 +10,7 @@ from compliance.selectors import COMPLIANCE, OPERATOR, accounts_visible_to, is_i
 from oms.lib.actors import Actor, ActorType
 from oms.lib.admin.actions import actor_of
 from oms.lib.clock import now
+from oms.lib.users import User
 
 
 def staff_actor(request: HttpRequest) -> Actor:
@@ -29,9 +30,7 @@ def acting(request: HttpRequest) -> dict[str, Any]:
     return {"user": person(request), "actor": staff_actor(request), "at": now()}
 
 
-def only_visible(
-    queryset: "QuerySet[Any]", user: AbstractBaseUser | AnonymousUser, path: str = "account_id"
-) -> "QuerySet[Any]":
+def only_visible(queryset: "QuerySet[Any]", user: User, path: str = "account_id") -> "QuerySet[Any]":
     """Rows of the accounts that the user may see; the queryset as it is for those who see all."""
     if is_in(user, OPERATOR, COMPLIANCE):
         return queryset

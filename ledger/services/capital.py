@@ -4,7 +4,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 
 from compliance import audit, idempotency
@@ -16,8 +15,7 @@ from ledger.services.books import Books
 from oms.lib.actors import Actor
 from oms.lib.errors import DomainError, FieldError, Forbidden, Invalid
 from oms.lib.money import to_paisa
-
-User = AbstractBaseUser | AnonymousUser
+from oms.lib.users import User
 
 
 class KeyReused(DomainError):

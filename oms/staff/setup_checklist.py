@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.urls import reverse
 
 from compliance.monitoring import has_accounts, has_members
 from compliance.selectors import COMPLIANCE, OPERATOR, is_in
+from oms.lib.users import User
 
 #: (title, what it is for, page of the dialog, name of the dialog).
 STEPS = (
@@ -36,9 +36,7 @@ class Step:
     is_next: bool
 
 
-def checklist(
-    user: AbstractBaseUser | AnonymousUser, *, brokers: Sequence[Any], portfolios: Sequence[Any], capital: Decimal
-) -> list[Step]:
+def checklist(user: User, *, brokers: Sequence[Any], portfolios: Sequence[Any], capital: Decimal) -> list[Step]:
     """The steps, when one is undone and the user is of the staff groups; else nothing. One or two short queries."""
     if not is_in(user, OPERATOR, COMPLIANCE):
         return []

@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from compliance.canonical import GENESIS
 from oms.lib.ids import new_id
+from oms.lib.money import average
 from oms.lib.triggers import undeletable
 from orders.models.broker_accounts import BrokerAccount
 from orders.models.columns import price_field, quantity_field
@@ -164,7 +165,7 @@ class Order(Transitions):
         """Average execution price in rupees to eight decimals; None before the first execution."""
         if not self.filled_quantity:
             return None
-        return (self.filled_value / self.filled_quantity).quantize(Decimal("0.00000001"))
+        return average(self.filled_value, self.filled_quantity)
 
     @property
     def remaining_quantity(self) -> Decimal:

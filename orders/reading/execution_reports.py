@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
 
+from oms.lib.money import average
 from orders.models import Amendment, Execution, Order
 from orders.types import Side
 
@@ -76,7 +77,7 @@ def execution_report(order: Order) -> ExecutionReport:
     return ExecutionReport(
         executions=executions,
         filled_quantity=quantity,
-        average_price=(value / quantity).quantize(Decimal("1e-8")) if quantity else None,
+        average_price=average(value, quantity) if quantity else None,
         value=value,
         charges=sum((e.charges for e in executions), Decimal(0)),
         slippage=_slippage(order, quantity, value),
@@ -93,10 +94,9 @@ def _slippage(order: Order, quantity: Decimal, value: Decimal) -> Slippage | Non
     amount = value - quantity * arrival
     if order.side == Side.SELL:
         amount = -amount
-    per_unit = amount / quantity
     return Slippage(
         arrival,
-        per_unit.quantize(Decimal("1e-8")),
+        average(amount, quantity),
         amount.quantize(_HUNDREDTH),
-        (per_unit / arrival * BASIS_POINTS).quantize(_HUNDREDTH),
+        (amount / quantity / arrival * BASIS_POINTS).quantize(_HUNDREDTH),
     )

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncMinute
 
 from oms.lib.clock import start_of_day
+from oms.lib.users import User
 from orders.models import Amendment, BrokerAccount, Order, Routing
 from orders.selectors import orders_visible_to
 from orders.states import LIVE, State
 
-User = AbstractBaseUser | AnonymousUser
 UNKNOWN_FOR = timedelta(seconds=10)
 IN_FLIGHT_FOR = timedelta(seconds=30)
 AMENDING_FOR = timedelta(minutes=1)

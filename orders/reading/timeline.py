@@ -116,11 +116,6 @@ def story_of(order: Order) -> Story:
     )
 
 
-def timeline(order: Order) -> list[TimelineItem]:
-    """The items of `story_of`, oldest first."""
-    return [item for moment in story_of(order).moments for item in moment.items]
-
-
 def _moments(items: Sequence[TimelineItem]) -> Iterator[Moment]:
     before: datetime | None = None
     for at, group in groupby(items, key=lambda item: item.at):

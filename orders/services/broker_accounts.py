@@ -12,9 +12,10 @@ from django.db import transaction
 
 from compliance import audit
 from compliance.audit import EventDraft, EventType
-from compliance.selectors import OPERATOR, User, is_in, lock_trading_account, require_operator
+from compliance.selectors import OPERATOR, is_in, lock_trading_account, require_operator
 from oms.lib.actors import Actor
 from oms.lib.errors import Forbidden, Invalid, NotFound
+from oms.lib.users import User
 from oms.lib.validation import Faults, insert_once
 from orders.models import BrokerAccount
 

@@ -46,8 +46,6 @@ def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Su
         desk = Desk.open(ids, actor=SYSTEM, at=at)
         waiting = list(desk.orders.values())
         halted = {pk: halt for pk, halt in halts_of(waiting).items() if not _closes(desk.orders[pk], halt)}
-        if halted:
-            desk.open_books([order for order in waiting if order.id in halted])
         for order in waiting:
             if order.id in halted:
                 _refuse_halted(desk, order, halted[order.id])
@@ -115,14 +113,12 @@ def _accepted(desk: Desk, order: Order, broker_order_id: str) -> None:
         desk.touch(order)
     change = desk.fire(order, Event.ACK, {"broker_order_id": broker_order_id})
     if change is not None and change.source in (State.UNKNOWN, State.LOST):
-        desk.open_books([order])
         postings.reinstate(desk, order, change.source)
 
 
 def _refused(desk: Desk, order: Order, code: str, message: str) -> None:
     order.rejection_code, order.rejection_reason = code[:40], message[:500]
     if desk.fire(order, Event.DEF_REJECT, {"code": code, "reason": message, "by": "broker"}):
-        desk.open_books([order])
         postings.release(desk, order, failed=True)
         close_with(desk, [order])
     else:
@@ -131,8 +127,7 @@ def _refused(desk: Desk, order: Order, code: str, message: str) -> None:
 
 def _unconfirmed(desk: Desk, order: Order, message: str) -> None:
     if desk.fire(order, Event.AMBIGUOUS, {"reason": message}):
-        desk.open_books([order])
-        postings.books_of(desk).mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
+        desk.books.mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
 
 
 def _message(order: Order, outcome: Outcome, at: datetime) -> BrokerMessage:
@@ -153,11 +148,9 @@ def abandon_submissions(*, at: datetime) -> int:
         )
         desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
         orders = list(desk.orders.values())
-        if orders:
-            desk.open_books(orders)
         for order in orders:
             desk.fire(order, Event.AMBIGUOUS, {"reason": "the worker that was sending it died"})
-            postings.books_of(desk).mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
+            desk.books.mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
         desk.write()
     return len(orders)
 
@@ -176,8 +169,6 @@ def expire_unsent(*, at: datetime) -> int:
         )
         desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
         orders = list(desk.orders.values())
-        if orders:
-            desk.open_books(orders)
         for order in orders:
             desk.fire(order, Event.B_EXPIRE, {"reason": "its day ended before it could be sent", "by": "the house"})
             postings.release(desk, order)

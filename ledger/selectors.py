@@ -171,7 +171,7 @@ def trial_balance() -> list[Imbalance]:
 
 def _bucket_sums(portfolio: CapitalAccount) -> dict[str, Decimal]:
     sums = dict.fromkeys(("OUTSIDE", "FREE", "RESERVED", "ALLOCATED"), ZERO)
-    rows: Any = portfolio.entries.values_list("debit", "credit").annotate(total=Sum("amount"))
+    rows = portfolio.entries.values_list("debit", "credit").annotate(total=Sum("amount"))
     for debit, credit, total in rows:
         sums[debit] -= total
         sums[credit] += total

@@ -6,17 +6,17 @@ A member that is absent is not set.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
+from oms.lib.api.wire import Document
 from orders.models import Amendment, Execution, Order
 from orders.states import PUBLIC_STATUS, State
 
 
 def order_document(
     order: Order, *, executions: Iterable[Execution] = (), amendments: Iterable[Amendment] = ()
-) -> dict[str, Any]:
+) -> Document:
     """The contract's OrderResponse. `executions` are those that count, `amendments` those on their way."""
-    document: dict[str, Any] = {
+    document: Document = {
         "id": order.id,
         "accountId": order.account.code,
         "portfolioId": order.portfolio.code,
@@ -57,10 +57,10 @@ def order_document(
     return document
 
 
-def status_members(order: Order) -> dict[str, Any]:
+def status_members(order: Order) -> Document:
     """Where the order stands: part of its document, and the whole of its status document."""
     state = State(order.state)
-    members: dict[str, Any] = {
+    members: Document = {
         "status": PUBLIC_STATUS[state],
         "state": state,
         "quantity": order.quantity,
@@ -83,9 +83,9 @@ def _refused_by_broker(order: Order) -> str:
     return order.broker_message if order.state == State.REJECTED else ""
 
 
-def execution_document(execution: Execution) -> dict[str, Any]:
+def execution_document(execution: Execution) -> Document:
     """The contract's ExecutionReport. `fees` are the charges booked for it, in rupees."""
-    document: dict[str, Any] = {
+    document: Document = {
         "id": execution.id,
         "executionId": execution.trade_id,
         "quantity": execution.quantity,
@@ -101,9 +101,9 @@ def execution_document(execution: Execution) -> dict[str, Any]:
     return document
 
 
-def amendment_document(amendment: Amendment) -> dict[str, Any]:
+def amendment_document(amendment: Amendment) -> Document:
     """A modification or cancellation; the terms are those asked for."""
-    document: dict[str, Any] = {
+    document: Document = {
         "id": amendment.id,
         "kind": amendment.kind,
         "state": amendment.state,

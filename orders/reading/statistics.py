@@ -1,6 +1,7 @@
 """Counts and values over many orders, reckoned by the database. What a figure means stands beside it."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Sum
@@ -26,7 +27,7 @@ class Statistics:
     """`by_status` has every public status; `figures` are rupees by name; `rejections` counts by code."""
 
     by_status: dict[str, int]
-    figures: dict[str, Any]
+    figures: dict[str, Decimal]
     rejections: dict[str, int]
 
     @property

@@ -266,20 +266,23 @@ class Books:
         return entry
 
     def write(self) -> None:
-        """Write what changed, in one round trip. Capital accounts come last: a hot row is held shortest."""
+        """Write what changed, in one round trip."""
         with one_round_trip():
             self.send_rows()
             raise_alerts(self.overdrafts(), at=self.at)
         self.forget_available()
 
     def send_rows(self) -> None:
-        """The statements of `write`, for a caller that sends its own in the same round trip."""
+        """The statements of `write`, for a caller that sends its own in the same round trip.
+
+        Accounts before entries: the database then proves each account once, and not once more for its entries.
+        """
+        touched = list(self._touched_portfolios.values())
+        update_rows(CapitalAccount, ("free", "reserved", "allocated", "entry_seq"), touched)
         insert_rows(AssetTransaction, TRANSACTION_COLUMNS, self._transactions)
         insert_rows(CapitalEntry, ENTRY_COLUMNS, self._entries)
         _set_reserve_status(self._closings)
         update_rows(Position, POSITION_COLUMNS, list(self._touched_positions.values()))
-        touched = list(self._touched_portfolios.values())
-        update_rows(CapitalAccount, ("free", "reserved", "allocated", "entry_seq"), touched)
 
     def overdrafts(self) -> list[AlertDraft]:
         """What to alert of: capital accounts changed here whose free capital is below zero."""
@@ -376,11 +379,11 @@ def _to_keep(reservation: Reservation, fill: Fill) -> Decimal:
 
 
 def _set_reserve_status(statuses: dict[UUID, Status]) -> None:
-    if statuses:
+    """A statement for each of the two or three statuses: a join with a list of them may be planned as a full read."""
+    for status in sorted(set(statuses.values())):
         execute(
-            """UPDATE ledger_capitalentry AS t SET status = new.status
-               FROM unnest(%(orders)s::uuid[], %(statuses)s::text[]) AS new(order_id, status)
-               WHERE t.order_id = new.order_id AND t.kind = 'RESERVE' AND t.status <> new.status
-                 AND t.status IN ('PENDING', 'RECONCILING')""",
-            {"orders": list(statuses), "statuses": list(statuses.values())},
+            """UPDATE ledger_capitalentry SET status = %(status)s::text
+               WHERE order_id = ANY(%(orders)s::uuid[]) AND kind = 'RESERVE' AND status <> %(status)s::text
+                 AND status IN ('PENDING', 'RECONCILING')""",
+            {"status": status, "orders": sorted(order for order, wanted in statuses.items() if wanted == status)},
         )

@@ -6,7 +6,6 @@ open amendments) is read for all of them at once, when it is first asked for. Lo
 ascending, then the books (positions, then capital accounts).
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +22,7 @@ from oms.lib.db import fetch_models, insert_rows, one_round_trip, require_transa
 from oms.lib.money import ZERO
 from orders import lifecycle
 from orders.models import Amendment, BrokerMessage, Execution, Order
+from orders.selectors import by_order
 from orders.states import Event
 
 if TYPE_CHECKING:
@@ -139,16 +139,13 @@ class Desk:
         return [a for a in self._open_amendments[order.id] if a.state in Amendment.OPEN_STATES]
 
     def _load_amendments(self) -> dict[UUID, list[Amendment]]:
-        found: dict[UUID, list[Amendment]] = defaultdict(list)
         rows = fetch_models(
             Amendment,
             "WHERE t.order_id = ANY(%(orders)s) AND t.state = ANY(%(open)s) ORDER BY t.created_at, t.id",
             {"orders": list(self.orders), "open": list(Amendment.OPEN_STATES)},
         )
-        for amendment in (*rows, *self._asked):
-            # One that a service has read and changed already is the one that counts.
-            found[amendment.order_id].append(self._amended.get(amendment.id, amendment))
-        return found
+        # One that a service has read and changed already is the one that counts.
+        return by_order(self._amended.get(amendment.id, amendment) for amendment in (*rows, *self._asked))
 
     def fire(
         self,

@@ -19,7 +19,7 @@ from compliance.services.alerts import raise_alert
 from oms.lib.actors import BROKER
 from oms.lib.hints import hint
 from orders.models import Amendment, BrokerMessage, Execution, Order
-from orders.selectors import Known, known_orders, orders_with_unseen_trades
+from orders.selectors import Known, by_order, known_orders, orders_with_unseen_trades
 from orders.services import postings
 from orders.services.adoption import adopt
 from orders.services.amendments.changed_elsewhere import adopt_terms, was_changed_since
@@ -148,10 +148,7 @@ def _apply_chunk(todo: Sequence[tuple[UUID, Observation]], *, at: datetime, sour
 
 
 def _executions_of(orders: Sequence[Order]) -> dict[UUID, list[Execution]]:
-    found: dict[UUID, list[Execution]] = defaultdict(list)
-    for execution in Execution.objects.filter(order__in=[o.id for o in orders]).order_by("recorded_at", "pk"):
-        found[execution.order_id].append(execution)
-    return found
+    return by_order(Execution.objects.filter(order__in=[o.id for o in orders]).order_by("recorded_at", "pk"))
 
 
 def observe(desk: Desk, order: Order, seen: Observation, executions: list[Execution], *, source: str) -> None:

@@ -17,12 +17,13 @@ from oms.lib.money import ZERO
 from oms.lib.users import User
 from orders import alert_keys
 from orders.models import Amendment, BrokerAccount, Execution, Order, Routing
-from orders.states import LIVE, WORKING, State
+from orders.states import LIVE, OPEN_AMENDMENTS, WORKING, State
 from orders.types import OrderSnapshot, Side, TradeSnapshot
 
 Row = TypeVar("Row", Execution, Amendment)
 # In the statement's text, not a parameter: a plan that is made once cannot otherwise use the indexes of live orders.
 _LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
+OPEN_AMENDMENTS_TEXT = ", ".join(f"'{state}'" for state in sorted(OPEN_AMENDMENTS))
 
 
 def orders_visible_to(user: User) -> "QuerySet[Order]":
@@ -112,6 +113,19 @@ def recent_fingerprints(account_ids: Sequence[int], since: datetime) -> Read[set
     )
 
 
+def references_used(references: Iterable[tuple[int, str]]) -> Read[set[tuple[int, str]]]:
+    """Of (account, client order id), those that name an order already, refused ones included."""
+    pairs = sorted(set(references))
+    return Read(
+        """SELECT o.account_id, o.client_order_id FROM orders_order AS o
+           JOIN unnest(%(accounts)s::bigint[], %(references)s::text[]) AS k(account_id, reference)
+             ON o.account_id = k.account_id AND o.client_order_id = k.reference
+           WHERE o.client_order_id <> ''""",
+        {"accounts": [account for account, _ in pairs], "references": [reference for _, reference in pairs]},
+        set,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What we hold of an order that a broker's row speaks of; enough to see whether the row says anything new."""
@@ -137,14 +151,14 @@ def known_orders(broker_account_id: int, snapshots: Iterable[OrderSnapshot]) -> 
     """
     rows = list(snapshots)
     found = fetch_rows(
-        """SELECT o.id, coalesce(o.tag, ''), o.broker_order_id, o.exchange_order_id, o.broker_status, o.state,
+        f"""SELECT o.id, coalesce(o.tag, ''), o.broker_order_id, o.exchange_order_id, o.broker_status, o.state,
                   o.filled_quantity, o.quantity, o.price, o.stop_price, o.type,
                   EXISTS (SELECT 1 FROM orders_amendment AS a
-                          WHERE a.order_id = o.id AND a.state IN ('QUEUED', 'SENDING', 'SENT', 'UNKNOWN'))
+                          WHERE a.order_id = o.id AND a.state IN ({OPEN_AMENDMENTS_TEXT}))
            FROM orders_order AS o
            WHERE o.broker_account_id = %(broker)s
              AND (o.broker_order_id <> '' AND o.broker_order_id = ANY(%(ids)s)
-                  OR o.broker_order_id = '' AND o.tag = ANY(%(tags)s))""",
+                  OR o.broker_order_id = '' AND o.tag = ANY(%(tags)s))""",  # noqa: S608
         {
             "broker": broker_account_id,
             "ids": [row.broker_order_id for row in rows],

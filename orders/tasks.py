@@ -10,11 +10,11 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from ledger.selectors import instruments_are_stale
 from oms.lib import hints
 from oms.lib.clock import now
-from oms.lib.redis import client
+from oms.lib.redis import BRIEF_SECONDS, client
 from orders.gateway import logins, market_data, sending, watching
+from orders.models import BrokerAccount
 from orders.selectors import open_sessions, with_work_waiting
 from orders.services.amendments.sending import abandon_amendments, close_lost_cancels
 from orders.services.submission import abandon_submissions, expire_unsent
@@ -28,7 +28,7 @@ def hint_to_send(broker_account_id: int) -> None:
     """Tell a worker that something waits, once however many ask at the same time."""
     try:
         _hint(submit_orders, broker_account_id)
-    except (redis.RedisError, submit_orders.app.connection().recoverable_connection_errors) as error:
+    except (redis.RedisError, *submit_orders.app.connection().recoverable_connection_errors) as error:
         logger.warning("hint_lost", broker_account=broker_account_id, reason=type(error).__name__)
 
 
@@ -39,7 +39,7 @@ def hint_to_look(broker_account_id: int, broker_order_id: str) -> None:
 
 
 def _hint(task: Any, broker_account_id: int) -> None:
-    if client().set(_hint_key(task, broker_account_id), 1, nx=True, ex=HINT_SECONDS):
+    if client(timeout=BRIEF_SECONDS).set(_hint_key(task, broker_account_id), 1, nx=True, ex=HINT_SECONDS):
         task.apply_async([broker_account_id])
 
 
@@ -51,7 +51,7 @@ def hint_to_look_again(broker_account_id: int, broker_order_id: str) -> None:
     """The same, from within: the next poll hints again."""
     try:
         hint_to_look(broker_account_id, broker_order_id)
-    except (redis.RedisError, look_at_orders.app.connection().recoverable_connection_errors) as error:
+    except (redis.RedisError, *look_at_orders.app.connection().recoverable_connection_errors) as error:
         logger.warning("hint_lost", broker_account=broker_account_id, reason=type(error).__name__)
 
 
@@ -119,10 +119,10 @@ def welcome_session(broker_account_id: int) -> None:
 
 @shared_task
 def refresh_instruments() -> None:
-    """Now and then: the day's instrument dump, once a day."""
-    if instruments_are_stale(now()):
-        for broker_account_id in open_sessions():
-            welcome_session.apply_async([broker_account_id])
+    """Now and then: the day's instrument dump of each kind of broker, once a day."""
+    for account in BrokerAccount.objects.filter(session_state=BrokerAccount.SessionState.OPEN).order_by("pk"):
+        if market_data.instruments_are_stale(account, now()):
+            welcome_session.apply_async([account.pk])
 
 
 hints.listen("session", lambda broker_account_id: welcome_session.apply_async([broker_account_id]))

@@ -34,7 +34,7 @@ def deposit(
     user: User | None,
     actor: Actor,
     at: datetime,
-    idempotent: Idempotent | None = None,
+    idempotent: Idempotent[CapitalEntry] | None = None,
 ) -> CapitalEntry:
     """Put `amount` rupees into a portfolio's free bucket. The same key posts once and returns the first entry.
 
@@ -64,7 +64,7 @@ def deposit(
         audit.record([EventDraft(account, EventType.CAPITAL_DEPOSITED, data)], actor=actor, at=at)
         account.save(update_fields=["event_seq", "event_hash"])
         if idempotent is not None:
-            idempotency.store(idempotent.claim, idempotent.respond(entry), at=at)
+            idempotency.store({idempotent.claim: idempotent.respond(entry)}, at=at)
     return entry
 
 

@@ -15,6 +15,7 @@ from oms.lib.admin.records import RecordAdmin
 from oms.lib.clock import now
 from orders.admin.broker_forms import CredentialsForm, NewBrokerAccountForm
 from orders.admin.tones import SESSION_TONES
+from orders.broker_rules import simulated_kinds
 from orders.brokers.base import BrokerError
 from orders.brokers.limits import waiting
 from orders.gateway import logins
@@ -22,13 +23,11 @@ from orders.models import BrokerAccount, Routing
 from orders.services.broker_accounts import CHANGEABLE, add_broker_account, change_credentials
 from orders.services.routing import change_routing
 
-KIND_TONES = {"KITE": "amber", "PAPER": "teal"}
-
 
 @admin.register(BrokerAccount)
 class BrokerAccountAdmin(RecordAdmin):
     list_display = (
-        "name", chips("kind", KIND_TONES), chips("session_state", SESSION_TONES, "session"), "client_id",
+        "name", "kind_of_broker", chips("session_state", SESSION_TONES, "session"), "client_id",
         moment("session_expires_at", "expires"), moment("polled_at", "last poll"), "calls_waiting", "session_message",
     )  # fmt: skip
     ordering = ("name",)
@@ -53,6 +52,12 @@ class BrokerAccountAdmin(RecordAdmin):
     actions_list = ("add_broker_account",)
     actions_detail = ("login", "logout", "route_account", "change_credentials")
     actions_row = ("login", "logout")
+
+    @display(description="kind", ordering="kind")
+    def kind_of_broker(self, account: BrokerAccount) -> Any:
+        """Where money is real in another colour."""
+        tone = "teal" if account.kind in simulated_kinds() else "amber"
+        return chip(account.kind, tone, account.get_kind_display())
 
     @display(description="session")
     def session(self, account: BrokerAccount) -> Any:

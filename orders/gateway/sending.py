@@ -15,7 +15,7 @@ import structlog
 from django.db import OperationalError, connection
 
 from oms.lib.clock import now
-from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired, Temporary
+from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, OrderBusy, SessionExpired, Temporary
 from orders.brokers.limits import permits
 from orders.brokers.registry import broker_for
 from orders.gateway.locks import alone
@@ -23,7 +23,7 @@ from orders.models import BrokerAccount
 from orders.services.amendments.sending import Dispatch, answer_amendment, claim_amendments
 from orders.services.broker_sessions import mark_expired
 from orders.services.submission import answer_place, claim_orders
-from orders.types import SESSION_EXPIRED, Accepted, NotSent, Outcome, Refused, Unconfirmed
+from orders.types import Accepted, Busy, LoggedOut, NotSent, Outcome, Refused, Unconfirmed
 
 #: Calls at one time: the broker's orders per second, at a tenth of a second each, need no more.
 CONCURRENT_CALLS = 10
@@ -103,7 +103,7 @@ def _claim(broker_account_id: int, calls: Calls) -> int:
 
 def _apply(broker_account_id: int, began_at: datetime, answer: Callable[..., None], outcome: Outcome) -> None:
     _answer(answer, outcome)
-    if isinstance(outcome, Refused) and outcome.code == SESSION_EXPIRED:
+    if isinstance(outcome, LoggedOut):
         mark_expired(broker_account_id, message=outcome.message, at=began_at)
 
 
@@ -156,13 +156,14 @@ def _outcome(call: Callable[[], str], account: str) -> Outcome:
         try:
             return Accepted(call())
         except SessionExpired as error:
-            return Refused(SESSION_EXPIRED, error.message, error.raw)
+            return LoggedOut("SESSION_EXPIRED", error.message, error.raw)
         except DefiniteRefusal as error:
             return Refused(error.code or "REFUSED", error.message, error.raw)
         except Temporary as error:
             pause = error.retry_after or PAUSE_SECONDS
             if time.monotonic() + pause > until:
-                return NotSent(error.message, error.raw)
+                came_to = Busy if isinstance(error, OrderBusy) else NotSent
+                return came_to(error.message, error.raw)
             time.sleep(pause)
         except BrokerError as error:
             logger.warning("outcome_unknown", broker_account=account, reason=error.message)

@@ -16,7 +16,7 @@ from oms.lib.api.schema import Problem
 from oms.lib.api.shapes import Shape
 from oms.lib.api.wire import Document
 from orders.models import Amendment, Execution, Order
-from orders.states import PUBLIC_STATUS, PublicStatus, State
+from orders.states import PUBLIC_STATUS, AmendmentState, PublicStatus, State
 from orders.types import OrderType, Side, Variety
 
 TIMES_IN_FORCE = ["DAY", "IOC", "TTL", "GTC", "FOK"]
@@ -71,7 +71,7 @@ class AmendmentDocument(Shape):
 
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(Amendment.Kind.values)
-    state = serializers.ChoiceField(Amendment.State.values)
+    state = serializers.ChoiceField(AmendmentState.values)
     created_at = serializers.DateTimeField()
     type = serializers.ChoiceField(OrderType.values, required=False)
     time_in_force = serializers.ChoiceField(TIMES_IN_FORCE, required=False)

@@ -15,7 +15,7 @@ from oms.lib.money import average
 from orders.models import Amendment, Execution, Order
 from orders.reading.documents import ExecutionDocument, execution_document, status_members
 from orders.selectors import by_order
-from orders.states import PublicStatus, State
+from orders.states import OPEN_AMENDMENTS, PublicStatus, State
 from orders.types import OrderType, Side
 
 BASIS_POINTS = Decimal(10_000)
@@ -34,7 +34,7 @@ def open_amendments(order_ids: Sequence[UUID]) -> dict[UUID, list[Amendment]]:
     """Per order the modification and the cancellation that the broker has not yet decided."""
     if not order_ids:
         return {}
-    rows = Amendment.objects.filter(order_id__in=order_ids, state__in=Amendment.OPEN_STATES).order_by("id")
+    rows = Amendment.objects.filter(order_id__in=order_ids, state__in=OPEN_AMENDMENTS).order_by("id")
     return by_order(rows)
 
 

@@ -4,6 +4,7 @@ What was a secret is never recorded. Which accounts go through a broker account:
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from oms.lib.actors import Actor
 from oms.lib.errors import Forbidden, Invalid, NotFound
 from oms.lib.users import User
 from oms.lib.validation import Faults, insert_once
+from orders.broker_rules import RULES
 from orders.models import BrokerAccount
 
 CHANGEABLE = ("api_key", "api_secret", "egress_address")
@@ -27,7 +29,7 @@ RATES = (
 ADDED = (
     "name", "kind", "trading_hours", "root_url", "route_prefix", "login_page_url", "client_id", *CHANGEABLE, *RATES,
 )  # fmt: skip
-State, Kind = BrokerAccount.SessionState, BrokerAccount.Kind
+State = BrokerAccount.SessionState
 
 
 @transaction.atomic(durable=True)
@@ -36,12 +38,13 @@ def add_broker_account(
 ) -> BrokerAccount:
     """Add a login at a broker from the given fields of ADDED; orders found there belong to the default account.
 
-    Its session begins closed. Raises Forbidden for anybody but operators, NotFound, Invalid with a pointer per
-    wrong field, Conflict for a taken name.
+    Rates that are not given, or None, are those of the kind; the session begins closed. Raises Forbidden for anybody
+    but operators, NotFound, Invalid with a pointer per wrong field, Conflict for a taken name.
     """
     require_operator(user, "add a broker account")
     owner = lock_trading_account(default_account_id)
-    account = BrokerAccount(default_account=owner, **{name: fields[name] for name in ADDED if name in fields})
+    given = {name: fields[name] for name in ADDED if name in fields and (name not in RATES or fields[name] is not None)}
+    account = BrokerAccount(default_account=owner, **(_usual_rates(fields.get("kind", "")) | given))
     account.root_url = account.root_url.rstrip("/")
     faults = Faults()
     why = faults.reason(reason)
@@ -56,13 +59,17 @@ def add_broker_account(
     return account
 
 
+def _usual_rates(kind: str) -> dict[str, int]:
+    return asdict(RULES[kind].rates) if kind in RULES else {}
+
+
 def _check(account: BrokerAccount, faults: Faults) -> None:
     """What the columns do not know: real money goes encrypted and in market hours, and one login is polled once."""
-    real = account.kind == Kind.KITE
+    real = account.kind in RULES and not RULES[account.kind].is_simulated
     plain = real and not account.root_url.startswith("https://")
-    faults.unless(not plain, "/root_url", "not_encrypted", "Zerodha Kite is reached by https only.")
+    faults.unless(not plain, "/root_url", "not_encrypted", "A broker with real money is reached by https only.")
     always = real and account.trading_hours == BrokerAccount.Hours.ALWAYS
-    faults.unless(not always, "/trading_hours", "paper_only", "Only the paper exchange is always open.")
+    faults.unless(not always, "/trading_hours", "paper_only", "Where money is real, no market is always open.")
     for name in RATES:
         faults.unless(getattr(account, name) != 0, f"/{name}", "zero", "At least 1: with 0 nothing would be sent.")
     same = BrokerAccount.objects.filter(root_url=account.root_url, client_id=account.client_id).first()

@@ -6,7 +6,7 @@ through the browser as a signed state that works once, for the person and sessio
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
 import redis
@@ -23,12 +23,10 @@ from oms.lib.clock import IST
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.hints import hint
 from oms.lib.redis import client
+from orders.broker_rules import rules_of
 from orders.models import BrokerAccount
 
 LOGIN_MINUTES = 10
-#: Kite's tokens die at 06:00 IST (regulation), and what was minted before about 07:30 may be flushed then.
-EXPIRY = time(6, 0)
-FLUSH = time(7, 30)
 SESSION_FIELDS = ("access_token", "session_state", "session_opened_at", "session_expires_at", "session_message")
 
 _signer = signing.TimestampSigner(salt="orders.broker-login")
@@ -49,13 +47,6 @@ def session_is_open(account: BrokerAccount, at: datetime) -> bool:
     """Whether calls may be made: logged in, and the day of the token not over."""
     expires_at = account.session_expires_at
     return account.session_state == State.OPEN and expires_at is not None and at < expires_at
-
-
-def next_expiry(at: datetime) -> datetime:
-    """The first 06:00 IST after an instant, in UTC."""
-    local = at.astimezone(IST)
-    day = local.date() + timedelta(days=0 if local.time() < EXPIRY else 1)
-    return datetime.combine(day, EXPIRY, IST).astimezone(UTC)
 
 
 def start_login(broker_account_id: int, *, user: AbstractBaseUser, actor: Actor, reason: str) -> str:
@@ -103,7 +94,7 @@ def redeem_login(state: str, *, actor: Actor) -> PendingLogin:
 def record_login(
     broker_account_id: int, *, client_id: str, access_token: str, actor: Actor, at: datetime, reason: str
 ) -> BrokerAccount:
-    """Store the token of a completed login and open the session until the next 06:00 IST.
+    """Store the token of a completed login and open the session until the broker's next hour of expiry.
 
     Raises Conflict when another client than the account's own logged in, NotFound.
     """
@@ -114,10 +105,13 @@ def record_login(
             code="wrong_client",
         )
     account.access_token, account.session_state = access_token, State.OPEN
-    account.session_opened_at, account.session_expires_at = at, next_expiry(at)
+    rules = rules_of(account.kind)
+    account.session_opened_at, account.session_expires_at = at, rules.next_expiry(at)
     account.session_message = ""
-    if account.kind == BrokerAccount.Kind.KITE and EXPIRY <= at.astimezone(IST).time() < FLUSH:
-        account.session_message = "Opened before 07:30 IST: the broker may end it at 07:30."
+    if rules.may_be_flushed(at):
+        account.session_message = (
+            f"Opened before {rules.flushed_until:%H:%M} IST: the broker may end it at {rules.flushed_until:%H:%M}."
+        )
     account.save(update_fields=SESSION_FIELDS)
     _record(account, EventType.BROKER_SESSION_OPENED, actor=actor, at=at, reason=reason)
     resolve_alert(_alert_key(account), reason="Logged in again.", at=at)
@@ -152,8 +146,11 @@ def mark_expired(broker_account_id: int, *, message: str, at: datetime) -> bool:
 def expire_due_sessions(*, at: datetime) -> list[int]:
     """End the sessions whose day is over; the ids of their broker accounts."""
     due = BrokerAccount.objects.filter(session_state=State.OPEN, session_expires_at__lte=at)
-    message = "The daily expiry at 06:00 IST: log in again."
-    return [pk for pk in due.order_by("pk").values_list("pk", flat=True) if mark_expired(pk, message=message, at=at)]
+    return [
+        pk
+        for pk, ended_at in due.order_by("pk").values_list("pk", "session_expires_at")
+        if ended_at and mark_expired(pk, message=f"Its day ended at {ended_at.astimezone(IST):%H:%M} IST.", at=at)
+    ]
 
 
 @transaction.atomic(durable=True)

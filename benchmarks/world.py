@@ -110,7 +110,7 @@ def _freeze(stack: Stack) -> Decimal:
 
 def log_out(world: World) -> None:
     """Close the broker session: nothing is sent, polled or quoted until `log_in`."""
-    logins.log_out(world.paper.pk, actor=SYSTEM, at=now(), reason="To measure without it")
+    logins.log_out(world.paper.pk, user=None, actor=SYSTEM, at=now(), reason="To measure without it")
 
 
 def log_in(world: World) -> None:

@@ -13,6 +13,8 @@ from oms.lib.errors import DomainError, Forbidden, NotFound
 from oms.lib.users import User
 
 OPERATOR, COMPLIANCE = "operator", "compliance"
+#: What the members of a staff group are called.
+_CALLED = {OPERATOR: "operators", COMPLIANCE: "compliance officers"}
 
 
 def is_in(user: Any, *groups: str) -> bool:
@@ -27,10 +29,11 @@ def is_in(user: Any, *groups: str) -> bool:
     return not user._group_names.isdisjoint(groups)
 
 
-def require_operator(user: User | None, what: str) -> None:
-    """Raise Forbidden unless the user is an operator; `None` is the house itself, which may."""
-    if user is not None and not is_in(user, OPERATOR):
-        raise Forbidden(f"Only operators may {what}.")
+def require(user: User | None, *groups: str, what: str) -> None:
+    """Raise Forbidden unless the user is in one of the staff groups; `None` is the house itself, which may."""
+    if user is not None and not is_in(user, *groups):
+        allowed = " and ".join(_CALLED[group] for group in groups)
+        raise Forbidden(f"Only {allowed} may {what}: ask one of them.")
 
 
 def accounts_visible_to(user: User) -> "QuerySet[Account]":

@@ -18,14 +18,11 @@ LEFT = {
     "ledger/selectors.py": 1,
     "orders/reading/statistics.py": 1,
     "orders/reading/timeline.py": 2,
-    "orders/services/amendments/asking.py": 2,
-    "orders/services/amendments/new_terms.py": 2,
-    "orders/services/broker_accounts.py": 3,
+    "orders/services/broker_accounts.py": 2,
     "orders/services/desk.py": 3,
     "orders/services/fills.py": 1,
-    "orders/services/placement.py": 3,
-    "orders/services/postings.py": 2,
-    "orders/services/surroundings.py": 3,
+    "orders/services/placement.py": 2,
+    "orders/services/surroundings.py": 1,
 }
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
-from compliance.admin.scoped import staff_actor
+from compliance.acting import actor_of
 from oms.lib import clock
 from oms.lib.api.problems import problem
 from oms.lib.errors import DomainError
@@ -35,7 +35,7 @@ logger = structlog.get_logger(__name__)
 def login_callback(request: HttpRequest, broker: str) -> HttpResponse:
     """The end of a login: the broker's page sends the person back here with a request token."""
     try:
-        account = complete_login(_kind(broker), request.GET.dict(), actor=staff_actor(request), at=clock.now())
+        account = complete_login(_kind(broker), request.GET.dict(), actor=actor_of(request), at=clock.now())
     except DomainError as error:
         context = {"error": error, "again": reverse("admin:orders_brokeraccount_changelist")}
         return render(request, "orders/broker_login_failed.html", context, status=error.status)

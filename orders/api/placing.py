@@ -4,7 +4,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from compliance.api.actors import actor_of
+from compliance.acting import actor_of
 from compliance.api.idempotency import HEADER, idempotent, replayed
 from oms.lib import clock
 from oms.lib.api.pages import page_of

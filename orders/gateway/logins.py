@@ -18,6 +18,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from oms.lib.actors import SYSTEM, Actor
 from oms.lib.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.redis import client
+from oms.lib.users import User
 from orders.broker_rules import rules_of, simulated_kinds
 from orders.brokers.base import BrokerError, DefiniteRefusal, ReturnedLogin, Session
 from orders.brokers.registry import KINDS, broker_for
@@ -58,10 +59,10 @@ def _returned(kind: str, query: Mapping[str, str]) -> ReturnedLogin:
         raise Invalid(error.message, code="login_failed") from None
 
 
-def log_out(broker_account_id: int, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
+def log_out(broker_account_id: int, *, user: User | None, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
     """Close the session here and, as well as it goes, at the broker. Raises as `broker_sessions.close_session`."""
     before = _account(broker_account_id)
-    closed = broker_sessions.close_session(broker_account_id, actor=actor, at=at, reason=reason)
+    closed = broker_sessions.close_session(broker_account_id, user=user, actor=actor, at=at, reason=reason)
     try:
         broker_for(before).close_session()
     except BrokerError as error:

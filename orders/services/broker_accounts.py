@@ -8,16 +8,15 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from compliance import audit
-from compliance.audit import EventDraft, EventType
-from compliance.selectors import OPERATOR, is_in, lock_trading_account, require_operator
+from compliance.audit import EventType
+from compliance.selectors import OPERATOR, lock_trading_account, require
 from oms.lib.actors import Actor
-from oms.lib.errors import Forbidden, Invalid, NotFound
+from oms.lib.errors import NotFound
 from oms.lib.users import User
-from oms.lib.validation import Faults, insert_once
+from oms.lib.validation import Faults, changed, insert_once
 from orders.broker_rules import RULES
 from orders.models import BrokerAccount
 
@@ -41,7 +40,7 @@ def add_broker_account(
     Rates that are not given, or None, are those of the kind; the session begins closed. Raises Forbidden for anybody
     but operators, NotFound, Invalid with a pointer per wrong field, Conflict for a taken name.
     """
-    require_operator(user, "add a broker account")
+    require(user, OPERATOR, what="add a broker account")
     owner = lock_trading_account(default_account_id)
     given = {name: fields[name] for name in ADDED if name in fields and (name not in RATES or fields[name] is not None)}
     account = BrokerAccount(default_account=owner, **(_usual_rates(fields.get("kind", "")) | given))
@@ -54,8 +53,7 @@ def add_broker_account(
     insert_once(account, "/name", f"There is a broker account {account.name} already.")
     said = {name: getattr(account, name) for name in ADDED if name not in SECRETS}
     data = said | {"broker_account": account.name, "default_account": owner.code, "reason": why}
-    audit.record([EventDraft(owner, EventType.BROKER_ACCOUNT_ADDED, data)], actor=actor, at=at)
-    owner.save(update_fields=["event_seq", "event_hash"])
+    audit.record_on(owner, EventType.BROKER_ACCOUNT_ADDED, data, actor=actor, at=at)
     return account
 
 
@@ -82,41 +80,35 @@ def change_credentials(
     broker_account_id: int,
     *,
     changes: Mapping[str, Any],
-    user: AbstractBaseUser,
+    user: User | None,
     actor: Actor,
     at: datetime,
     reason: str,
 ) -> BrokerAccount:
     """Set the given fields of CHANGEABLE and end the session, whose token belonged to the old ones.
 
-    Raises Forbidden for anybody but operators, Invalid without a reason or a change, NotFound.
+    Raises Forbidden for anybody but operators, NotFound, Invalid with a pointer per wrong field, without a reason
+    or without a change.
     """
-    if not is_in(user, OPERATOR):
-        raise Forbidden("Only operators may change how a broker account is reached.")
-    if not reason.strip():
-        raise Invalid("Say why the broker account is changed.", code="reason_missing")
+    require(user, OPERATOR, what="change how a broker account is reached")
+    faults = Faults()
+    why = faults.reason(reason)
     rows = BrokerAccount.objects.select_related("default_account").select_for_update(
         of=("self", "default_account"), no_key=True
     )
     account = rows.filter(pk=broker_account_id).first()
     if account is None:
         raise NotFound("There is no such broker account.")
-    changed = {name: value for name, value in changes.items() if name in CHANGEABLE and getattr(account, name) != value}
-    if not changed:
-        raise Invalid("Nothing would change.", code="nothing_changed")
-    for name, value in changed.items():
+    new = changed(account, {name: value for name, value in changes.items() if name in CHANGEABLE})
+    for name, value in new.items():
         setattr(account, name, value)
+    faults.columns(account, *new)
+    faults.refuse("The change is not valid.")
     account.access_token = ""
     if account.session_state == State.OPEN:
         account.session_state, account.session_message = State.EXPIRED, "The credentials were changed: log in again."
-    account.save(update_fields=[*changed, "access_token", "session_state", "session_message"])
-    _record(account, changed, actor=actor, at=at, reason=reason.strip())
+    account.save(update_fields=[*new, "access_token", "session_state", "session_message"])
+    said = {name: "changed" if name in SECRETS else value for name, value in new.items()}
+    data = {"broker_account": account.name, "client_id": account.client_id, "changes": said, "reason": why}
+    audit.record_on(account.default_account, EventType.BROKER_ACCOUNT_CHANGED, data, actor=actor, at=at)
     return account
-
-
-def _record(account: BrokerAccount, changed: Mapping[str, Any], *, actor: Actor, at: datetime, reason: str) -> None:
-    said = {name: "changed" if name in SECRETS else value for name, value in changed.items()}
-    data = {"broker_account": account.name, "client_id": account.client_id, "changes": said, "reason": reason}
-    owner = account.default_account
-    audit.record([EventDraft(owner, EventType.BROKER_ACCOUNT_CHANGED, data)], actor=actor, at=at)
-    owner.save(update_fields=["event_seq", "event_hash"])

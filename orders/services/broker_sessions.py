@@ -15,14 +15,16 @@ from django.core import signing
 from django.db import transaction
 
 from compliance import audit
-from compliance.audit import EventDraft, EventType
-from compliance.selectors import OPERATOR, is_in
+from compliance.audit import EventType
+from compliance.selectors import OPERATOR, require
 from compliance.services.alerts import raise_alert, resolve_alert
 from oms.lib.actors import SYSTEM, Actor
 from oms.lib.clock import IST
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.hints import hint
 from oms.lib.redis import client
+from oms.lib.users import User
+from oms.lib.validation import Faults
 from orders.broker_rules import rules_of
 from orders.models import BrokerAccount
 
@@ -54,14 +56,14 @@ def start_login(broker_account_id: int, *, user: AbstractBaseUser, actor: Actor,
 
     Raises Forbidden for anybody but operators, NotFound, Invalid without a reason, Unavailable without Redis.
     """
-    if not is_in(user, OPERATOR):
-        raise Forbidden("Only operators may log in at a broker.")
-    if not reason.strip():
-        raise Invalid("Say why the broker session is opened.", code="reason_missing")
+    require(user, OPERATOR, what="log in at a broker")
+    faults = Faults()
+    why = faults.reason(reason)
+    faults.refuse("The login was not begun.")
     if not BrokerAccount.objects.filter(pk=broker_account_id).exists():
         raise NotFound("There is no such broker account.")
     nonce = token_urlsafe(18)
-    pending = json.dumps([broker_account_id, str(user.pk), actor.session_id, reason.strip()])
+    pending = json.dumps([broker_account_id, str(user.pk), actor.session_id, why])
     try:
         client().set(_nonce_key(nonce), pending, ex=LOGIN_MINUTES * 60)
     except redis.RedisError:
@@ -154,15 +156,24 @@ def expire_due_sessions(*, at: datetime) -> list[int]:
 
 
 @transaction.atomic(durable=True)
-def close_session(broker_account_id: int, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
-    """Forget the token of an open session, on purpose. Raises NotFound, Conflict when none is open."""
+def close_session(
+    broker_account_id: int, *, user: User | None, actor: Actor, at: datetime, reason: str
+) -> BrokerAccount:
+    """Forget the token of an open session, on purpose.
+
+    Raises Forbidden for anybody but operators, Invalid without a reason, NotFound, Conflict when none is open.
+    """
+    require(user, OPERATOR, what="log out at a broker")
+    faults = Faults()
+    why = faults.reason(reason)
+    faults.refuse("The session stays open.")
     account = _locked(broker_account_id)
     if account.session_state != State.OPEN:
         raise Conflict("There is no open session to close.")
     account.session_state, account.access_token = State.CLOSED, ""
-    account.session_message = f"Closed: {reason}"[:300]
+    account.session_message = f"Closed: {why}"[:300]
     account.save(update_fields=SESSION_FIELDS)
-    _record(account, EventType.BROKER_SESSION_CLOSED, actor=actor, at=at, reason=reason)
+    _record(account, EventType.BROKER_SESSION_CLOSED, actor=actor, at=at, reason=why)
     return account
 
 
@@ -185,9 +196,7 @@ def _record(account: BrokerAccount, event: EventType, *, actor: Actor, at: datet
         "expires_at": account.session_expires_at,
         "reason": reason,
     }
-    owner = account.default_account
-    audit.record([EventDraft(subject=owner, type=event, data=data)], actor=actor, at=at)
-    owner.save(update_fields=["event_seq", "event_hash"])
+    audit.record_on(account.default_account, event, data, actor=actor, at=at)
 
 
 def _alert_key(account: BrokerAccount) -> str:

@@ -95,10 +95,10 @@ def test_a_login_opens_a_session_until_six_in_india(paper, operator):
 def test_the_browser_comes_back_to_the_admin_with_a_message(paper, operator, client):
     client.force_login(operator)
     page = f"/admin/orders/brokeraccount/{paper.pk}/change/"
-    from compliance.admin.scoped import staff_actor
+    from compliance.acting import actor_of
 
     request = client.get(CALLBACK).wsgi_request
-    url = begin(paper, operator, actor=staff_actor(request))
+    url = begin(paper, operator, actor=actor_of(request))
     location, _ = browse(url)
     answer = client.get(location)
     assert (answer.status_code, answer["location"]) == (302, page)
@@ -232,12 +232,12 @@ def test_a_call_that_began_before_the_new_login_does_not_end_it(open_account):
 
 
 def test_logging_out_forgets_the_token_here_and_there(open_account, operator):
-    closed = logins.log_out(open_account.pk, actor=actor(operator), at=NOW, reason="End of the day")
+    closed = logins.log_out(open_account.pk, user=operator, actor=actor(operator), at=NOW, reason="End of the day")
     assert (closed.session_state, closed.access_token) == (State.CLOSED, "")
     with pytest.raises(SessionExpired):
         broker_for(open_account).order_book()
     with pytest.raises(Conflict):
-        logins.log_out(open_account.pk, actor=actor(operator), at=NOW, reason="Twice")
+        logins.log_out(open_account.pk, user=operator, actor=actor(operator), at=NOW, reason="Twice")
 
 
 def test_the_demo_keeps_its_session_open_by_itself(paper, operator):
@@ -248,7 +248,7 @@ def test_the_demo_keeps_its_session_open_by_itself(paper, operator):
     logins.keep_sessions(at=next_day)
     assert BrokerAccount.objects.get(pk=paper.pk).session_opened_at == next_day
     redis_client().flushdb()
-    logins.log_out(paper.pk, actor=actor(operator), at=next_day, reason="On purpose")
+    logins.log_out(paper.pk, user=operator, actor=actor(operator), at=next_day, reason="On purpose")
     logins.keep_sessions(at=next_day)
     assert BrokerAccount.objects.get(pk=paper.pk).session_state == State.CLOSED
 

@@ -35,7 +35,7 @@ def test_a_session_that_ends_or_begins_while_an_order_is_being_placed(work, brok
     pk = broker_account.pk
     change = {
         "expire": lambda: mark_expired(pk, message="dead", at=now()),
-        "close": lambda: close_session(pk, actor=SYSTEM, at=now(), reason="test"),
+        "close": lambda: close_session(pk, user=None, actor=SYSTEM, at=now(), reason="test"),
         "login": lambda: record_login(
             pk, client_id="PX0001", access_token="t", actor=SYSTEM, at=now(), reason="test"
         ),

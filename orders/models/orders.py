@@ -39,7 +39,6 @@ class Order(OrderTransitions):
 
     class Origin(models.TextChoices):
         API = "API"
-        ADMIN = "ADMIN"
         EXTERNAL = "EXTERNAL", "Found at the broker"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -45,12 +45,6 @@ class PendingLogin:
     reason: str
 
 
-def session_is_open(account: BrokerAccount, at: datetime) -> bool:
-    """Whether calls may be made: logged in, and the day of the token not over."""
-    expires_at = account.session_expires_at
-    return account.session_state == State.OPEN and expires_at is not None and at < expires_at
-
-
 def start_login(broker_account_id: int, *, user: AbstractBaseUser, actor: Actor, reason: str) -> str:
     """Begin a login and return its state, good for one use within LOGIN_MINUTES by this user in this session.
 

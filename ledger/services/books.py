@@ -158,7 +158,7 @@ class Books:
         reservation.reserved = left - returned
         self._promise(reservation, -min(reservation.units, fill.draws))
         self._book_position(position, reservation.order_id, fill, effect)
-        return Booking(effect, returned, overdrawn=portfolio.free < 0)
+        return Booking(effect, returned)
 
     def release(self, reservation: Reservation, *, failed: bool = False) -> Decimal:
         """Give back all that the order still holds: it ended (or `failed`: refused, or lost). Returns rupees."""

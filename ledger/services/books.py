@@ -160,7 +160,7 @@ class Books:
         reservation.reserved = left - returned
         self._promise(reservation, -min(reservation.units, fill.draws))
         self._book_position(position, reservation.order_id, fill, effect)
-        return Booking(effect, returned, overdrawn=portfolio.free < 0)
+        return Booking(effect, returned)
 
     def release(self, reservation: Reservation, *, failed: bool = False) -> Decimal:
         """Give back all that the order still holds: it ended (or `failed`: refused, or lost). Returns rupees."""
@@ -302,7 +302,7 @@ class Books:
         """Let nobody read a stale figure after the commit."""
         codes = [portfolio.code for portfolio in self._touched_portfolios.values()]
         if codes:
-            transaction.on_commit(lambda: selectors.forget_available(codes))
+            transaction.on_commit(lambda: selectors.forget_available(codes), robust=True)
 
     def _position(self, reservation: Reservation) -> Position:
         assert reservation.position_key is not None

@@ -4,7 +4,7 @@ Works on an open desk; nothing is written here. The events that record the movem
 """
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from compliance.audit import EventType
 from ledger.positions import Trade
@@ -47,7 +47,7 @@ def need_of(
     )  # fmt: skip
 
 
-def note_capital(desk: Desk, order: Order, type: EventType, amount: Decimal, **more: Any) -> None:
+def note_capital(desk: Desk, order: Order, type: EventType, amount: Decimal, **more: object) -> None:
     """Record a movement of the order's capital with the buckets as they stand after it."""
     portfolio = desk.books.portfolios[order.portfolio_id]
     data = {

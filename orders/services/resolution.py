@@ -27,17 +27,25 @@ COMPLETE_MISSES = 5
 LOOKS_PER_CYCLE = 10
 
 
-def count_misses(broker_account_id: int, shown: Collection[str], *, begun_at: datetime, at: datetime) -> None:
+def count_misses(
+    broker_account_id: int,
+    shown: Collection[str],
+    *,
+    begun_at: datetime,
+    at: datetime,
+    visible_within: timedelta = VISIBLE_WITHIN,
+) -> None:
     """Count one complete poll, begun at `begun_at`, against every order that it ought to have shown.
 
-    `shown` are the broker order ids in it. Working orders of an earlier day that are gone have expired, as far as
-    we know; those of unknown outcome are left to an operator. An alert names either.
+    `shown` are the broker order ids in it; what was sent less than `visible_within` before need not be among them.
+    Working orders of an earlier day that are gone have expired, as far as we know; those of unknown outcome are left
+    to an operator. An alert names either.
     """
     with transaction.atomic(durable=True):
         absent = [
             order.pk
             for order in expected_in_book(broker_account_id).only("pk", "broker_order_id", "sent_at")
-            if order.broker_order_id not in shown and _was_due(order, begun_at)
+            if order.broker_order_id not in shown and _was_due(order, begun_at, visible_within)
         ]
         desk = Desk.open(absent, actor=SYSTEM, at=at)
         missed = [o for o in desk.orders.values() if o.state == State.UNKNOWN or is_over(o, at)]
@@ -52,8 +60,8 @@ def count_misses(broker_account_id: int, shown: Collection[str], *, begun_at: da
         desk.write()
 
 
-def _was_due(order: Order, begun_at: datetime) -> bool:
-    return order.sent_at is None or begun_at - order.sent_at >= VISIBLE_WITHIN
+def _was_due(order: Order, begun_at: datetime, visible_within: timedelta) -> bool:
+    return order.sent_at is None or begun_at - order.sent_at >= visible_within
 
 
 def _expire(desk: Desk, order: Order) -> None:

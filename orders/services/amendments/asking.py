@@ -24,6 +24,7 @@ from orders.services import postings
 from orders.services.amendments.judging import Change, judge
 from orders.services.amendments.outcomes import supersede, take_terms
 from orders.services.desk import Desk
+from orders.services.endings import progress
 from orders.states import ENDED, WORKING, AmendmentEvent, Event, State
 from orders.types import Modification
 
@@ -139,8 +140,7 @@ def _cancel(desk: Desk, order: Order | None, reason: str, expected_version: int 
     for modification in under_way:
         supersede(desk, order, modification)
     if order.state == State.CREATED:
-        desk.fire(order, Event.B_CANCEL, {"by": desk.actor.type, "reason": reason})
-        postings.release(desk, order)
+        progress(desk, order, Event.B_CANCEL, {"by": desk.actor.type, "reason": reason})
     else:
         desk.ask(_amendment(desk, order, Amendment.Kind.CANCEL, reason))
     return order

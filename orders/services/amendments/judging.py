@@ -17,7 +17,7 @@ from oms.lib.money import ZERO
 from orders.models import Order
 from orders.services import postings
 from orders.services.desk import Desk, position_key
-from orders.services.surroundings import Line, gather, market_of
+from orders.services.surroundings import Line, gather, listings_of
 from orders.types import PRICED, STOPS, Modification, OrderRequest, Side, Terms, TimeInForce, Variety
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def judge(desk: Desk, order: Order, changes: Modification, accounts: "Mapping[st
     new = _merged(old, changes)
     _check_shape(order, old, new)
     request = _as_it_would_be(order, new, next(iter(accounts)))
-    intake = gather([request], accounts, market_of([request], at=desk.at), actor=desk.actor, at=desk.at)
+    intake = gather([request], accounts, listings_of([request], at=desk.at), actor=desk.actor, at=desk.at)
     (line,) = intake.lines
     desk.bring(intake.books)
     closes = _closes(desk, order, new)

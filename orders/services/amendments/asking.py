@@ -21,7 +21,7 @@ from oms.lib.ids import new_id
 from oms.lib.users import User
 from orders.models import Amendment, Order
 from orders.services import postings
-from orders.services.amendments.judging import Change, judge
+from orders.services.amendments.judging import Change, judge, listings_around
 from orders.services.amendments.outcomes import supersede, take_terms
 from orders.services.desk import Desk
 from orders.services.endings import progress
@@ -48,13 +48,14 @@ def request_modify(
     is being sent or has an amendment under way, DomainError (422) when a rule refuses the new terms,
     Invalid when nothing would change or a price does not belong to the type.
     """
+    listings = listings_around(order_id, at=at)
     with transaction.atomic(durable=True):
         accounts = _require_tradable([order_id], user)
         desk = Desk.open([order_id], actor=actor, at=at)
         order = desk.orders[order_id]
         _refuse_stale(order, expected_version)
         _refuse_unmodifiable(desk, order)
-        change = judge(desk, order, changes, accounts)
+        change = judge(desk, order, changes, accounts, listings)
         amendment = _modification(desk, order, change, reason)
         desk.ask(amendment)
         desk.revise(order)

@@ -14,7 +14,8 @@ from compliance.models import Alert
 from ledger.models import AssetTransaction, CapitalAccount, CapitalEntry, Position
 from ledger.positions import Holding, Trade
 from ledger.selectors import open_reservations, trial_balance
-from ledger.services.books import Books, Fill, InsufficientCapital, Reservation, replay
+from ledger.services.books import Books, Fill, InsufficientCapital, Reservation
+from ledger.services.histories import replay
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
 

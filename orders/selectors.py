@@ -17,7 +17,7 @@ from oms.lib.money import ZERO
 from oms.lib.users import User
 from orders import alert_keys
 from orders.models import Amendment, BrokerAccount, Execution, Order, Routing
-from orders.states import LIVE, OPEN_AMENDMENTS, WORKING, State
+from orders.states import LIVE, OPEN_AMENDMENTS
 from orders.types import OrderSnapshot, Side, TradeSnapshot
 
 Row = TypeVar("Row", Execution, Amendment)
@@ -221,11 +221,6 @@ def by_order(rows: Iterable[Row]) -> dict[UUID, list[Row]]:
 def open_sessions() -> list[int]:
     """Broker accounts that are logged in."""
     return list(BrokerAccount.objects.filter(session_state="OPEN").order_by("pk").values_list("pk", flat=True))
-
-
-def expected_in_book(broker_account_id: int) -> "QuerySet[Order]":
-    """Orders that a complete poll ought to show: unknown to the broker so far, or working there."""
-    return Order.objects.filter(broker_account_id=broker_account_id, state__in=[State.UNKNOWN, *WORKING])
 
 
 def instruments_in_use(broker_account_id: int) -> list[int]:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 import structlog
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from compliance.audit import EventType
 from compliance.services.alerts import resolve_alert
@@ -20,6 +21,7 @@ from orders.services.amendments.judging import only_loses_units
 from orders.services.amendments.outcomes import refuse
 from orders.services.desk import Desk
 from orders.services.halts import Halt, halts_of
+from orders.services.isolation import apply_isolated
 from orders.services.postings import terms_of
 from orders.services.submission import ABANDONED_AFTER, answer_message
 from orders.states import AmendmentEvent, AmendmentState, State
@@ -116,17 +118,11 @@ def answer_amendments(answers: Sequence[tuple[Dispatch, Outcome]], *, at: dateti
     no answer is called unknown by the sweep. An OperationalError is raised: the database is away, or a lock was
     not had in time, and the same may be tried anew.
     """
-    try:
-        with transaction.atomic(durable=True):
-            _answer(answers, at=at)
-    except OperationalError:
-        raise
-    except Exception:
-        if len(answers) > 1:
-            for one in answers:
-                answer_amendments([one], at=at)
-        else:
-            logger.exception("answer_not_applied", amendment_ids=[str(d.amendment_id) for d, _ in answers])
+    apply_isolated(answers, partial(_answer, at=at), give_up=_log_lost_answer)
+
+
+def _log_lost_answer(answer: tuple[Dispatch, Outcome], error: Exception) -> None:
+    logger.error("answer_not_applied", amendment_id=str(answer[0].amendment_id), exc_info=error)
 
 
 def _answer(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> None:

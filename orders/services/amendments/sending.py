@@ -10,7 +10,7 @@ import structlog
 from django.db import OperationalError, transaction
 
 from compliance.audit import EventType
-from compliance.services.alerts import resolve_alert
+from compliance.services.alerts import resolve_alerts
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_models, fetch_rows
 from orders.models import Amendment, Order
@@ -137,6 +137,8 @@ def _answer(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> Non
         order, amendment = desk.orders[dispatch.order_id], amendments[dispatch.amendment_id]
         desk.keep(answer_message(order, outcome, source=amendment.kind, at=at))
         _apply(desk, order, amendment, outcome)
+    through = [a for a in amendments.values() if a.state == AmendmentState.SENT and _is_held_up(desk, a)]
+    resolve_alerts([_alert_key(amendment) for amendment in through], reason="it got through", at=at)
     desk.write()
 
 
@@ -144,8 +146,7 @@ def _apply(desk: Desk, order: Order, amendment: Amendment, outcome: Outcome) -> 
     """Advance the amendment. Nothing happens when a look at the order was quicker than the answer."""
     match outcome:
         case Accepted():
-            if desk.amend(amendment, AmendmentEvent.RECEIVED, message="") and _is_held_up(desk, amendment):
-                resolve_alert(_alert_key(amendment), reason="it got through", at=desk.at)
+            desk.amend(amendment, AmendmentEvent.RECEIVED, message="")
         case Unconfirmed(message=message):
             desk.amend(amendment, AmendmentEvent.AMBIGUOUS, message=message)
         case LoggedOut(message=message):

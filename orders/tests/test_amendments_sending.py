@@ -15,9 +15,11 @@ from compliance.services.controls import set_kill_switch, set_limits
 from ledger.selectors import trial_balance
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
+from orders.brokers.base import OrderBusy, SessionExpired
+from orders.gateway import sending
 from orders.gateway.sending import Calls, _apply
 from orders.models import Amendment, BrokerAccount, BrokerMessage
-from orders.services.amendments import sending
+from orders.services.amendments import sending as amendments_sending
 from orders.services.amendments.asking import request_cancel, request_cancels, request_modify
 from orders.services.amendments.sending import (
     abandon_amendments,
@@ -99,6 +101,33 @@ class TestWhatDidNotReachTheBroker:
         (dispatch,) = claim(order)
         answer_amendment(dispatch, DEAD_TOKEN, at=now())
         assert (Amendment.objects.get().state, reserved(portfolio)) == ("QUEUED", before)
+
+
+class TestABusyOrder:
+    def test_the_broker_is_asked_again_for_a_moment_and_then_it_is_told_as_busy(self, monkeypatch):
+        asked = []
+
+        def busy():
+            asked.append(1)
+            raise OrderBusy("The order is on its way.", retry_after=0.01)
+
+        monkeypatch.setattr(sending, "TRY_AGAIN_SECONDS", 0.05)
+        assert sending._outcome(busy, "Paper") == Busy("The order is on its way.")
+        assert len(asked) > 1
+
+    def test_a_session_that_is_over_is_told_as_that_whatever_the_broker_calls_it(self):
+        def over():
+            raise SessionExpired("Come back tomorrow", code="E-42")
+
+        assert sending._outcome(over, "Paper") == LoggedOut("SESSION_EXPIRED", "Come back tomorrow")
+
+    def test_a_modification_waits_for_it_and_keeps_its_capital(self, order, portfolio):
+        modify(order, quantity=D(20))
+        before = reserved(portfolio)
+        (dispatch,) = claim(order)
+        answer_amendment(dispatch, Busy("The order is on its way."), at=now())
+        amendment = Amendment.objects.get()
+        assert (amendment.state, amendment.attempts, reserved(portfolio)) == ("QUEUED", 1, before)
 
 
 class TestWhatCameBetween:
@@ -210,12 +239,12 @@ class TestManyAnswersAtOnce:
     def test_one_that_cannot_be_applied_loses_none_of_the_others(self, monkeypatch):
         good, bad, last = self.cancelled(3)
 
-        def fails_for_one(desk, order, amendment, outcome, *, apply=sending._apply):
+        def fails_for_one(desk, order, amendment, outcome, *, apply=amendments_sending._apply):
             if amendment.id == bad.amendment_id:
                 raise ValueError("a row that nobody expected")
             apply(desk, order, amendment, outcome)
 
-        monkeypatch.setattr(sending, "_apply", fails_for_one)
+        monkeypatch.setattr(amendments_sending, "_apply", fails_for_one)
         answer_amendments([(dispatch, Accepted("x")) for dispatch in (good, bad, last)], at=now())
         states = [Amendment.objects.get(pk=dispatch.amendment_id).state for dispatch in (good, bad, last)]
         assert states == ["SENT", "SENDING", "SENT"], "the sweep calls unknown what has no answer"
@@ -228,7 +257,7 @@ class TestManyAnswersAtOnce:
             raise OperationalError("deadlock detected")
 
         with monkeypatch.context() as patched:
-            patched.setattr(sending, "_apply", deadlock)
+            patched.setattr(amendments_sending, "_apply", deadlock)
             with pytest.raises(OperationalError):
                 answer_amendments([(dispatch, Accepted("x")) for dispatch in dispatches], at=now())
         assert set(Amendment.objects.values_list("state", flat=True)) == {"SENDING"}

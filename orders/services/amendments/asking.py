@@ -21,9 +21,10 @@ from oms.lib.hints import hint
 from oms.lib.ids import new_id
 from orders.models import Amendment, Order
 from orders.services import postings
-from orders.services.amendments.judging import Change, judge, market_around
+from orders.services.amendments.judging import Change, judge, listings_around
 from orders.services.amendments.outcomes import supersede, take_terms
 from orders.services.desk import Desk
+from orders.services.endings import progress
 from orders.states import ENDED, WORKING, AmendmentEvent, Event, State
 from orders.types import Modification
 
@@ -49,14 +50,14 @@ def request_modify(
     is being sent or has an amendment under way, DomainError (422) when a rule refuses the new terms,
     Invalid when nothing would change or a price does not belong to the type.
     """
-    market = market_around(order_id, at=at)
+    listings = listings_around(order_id, at=at)
     with transaction.atomic(durable=True):
         accounts = _require_tradable([order_id], user)
         desk = Desk.open([order_id], actor=actor, at=at)
         order = desk.orders[order_id]
         _refuse_stale(order, expected_version)
         _refuse_unmodifiable(desk, order)
-        change = judge(desk, order, changes, accounts, market)
+        change = judge(desk, order, changes, accounts, listings)
         amendment = _modification(desk, order, change, reason)
         desk.ask(amendment)
         desk.revise(order)
@@ -142,8 +143,7 @@ def _cancel(desk: Desk, order: Order | None, reason: str, expected_version: int 
     for modification in under_way:
         supersede(desk, order, modification)
     if order.state == State.CREATED:
-        desk.fire(order, Event.B_CANCEL, {"by": desk.actor.type, "reason": reason})
-        postings.release(desk, order)
+        progress(desk, order, Event.B_CANCEL, {"by": desk.actor.type, "reason": reason})
     else:
         desk.ask(_amendment(desk, order, Amendment.Kind.CANCEL, reason))
     return order

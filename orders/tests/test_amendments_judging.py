@@ -110,6 +110,16 @@ class TestLimits:
         modify(order, quantity=D(9))
 
 
+def test_a_stop_that_has_fired_may_still_follow_the_market(account, sbin):
+    set_prices({sbin.pk: (D(1000), now())})
+    terms = {"type": OrderType.STOP_LIMIT, "stop_price": D(1010), "price": D(1015)}
+    order = see(see(send(place(**terms)), BrokerStatus.TRIGGER), BrokerStatus.OPEN)
+    set_prices({sbin.pk: (D(1020), now())})
+    assert refused(order, stop_price=D(1012)).code == "PRICE_RELATION"
+    modify(order, price=D(1021))
+    assert Amendment.objects.get().price == 1021
+
+
 class TestKillSwitch:
     def test_halted_refuses_every_change(self, order):
         switch("HALTED")

@@ -265,6 +265,38 @@ class TestManyAnswersAtOnce:
         assert set(Amendment.objects.values_list("state", flat=True)) == {"SENT"}
 
 
+@pytest.mark.parametrize("halted", [False, True])
+def test_claiming_many_takes_as_many_statements_as_one(account, sbin, halted):
+    set_limits("HOUSE", values={}, reason="test", user=None, actor=SYSTEM, at=now())
+    counts, became = [], "REJECTED" if halted else "SENDING"
+    for number in (1, 30):
+        orders = working(number, quantity=D(1))
+        for order in orders:
+            modify(order, quantity=D(2))
+        switch(account, "HALTED" if halted else "ACTIVE")
+        with CaptureQueriesContext(connection) as queries:
+            claimed = claim_amendments(orders[0].broker_account_id, limit=100, at=now())
+        switch(account, "ACTIVE")
+        counts.append(len(queries))
+        assert len(claimed) == (0 if halted else number)
+        states = Amendment.objects.filter(order__in=orders).values_list("state", flat=True)
+        assert list(states) == [became] * number
+    assert counts[0] == counts[1]
+
+
+def test_the_sweeps_take_as_many_statements_for_many_as_for_one(account, sbin):
+    set_limits("HOUSE", values={}, reason="test", user=None, actor=SYSTEM, at=now())
+    late, counts = now() + timedelta(seconds=11), []
+    for number in (1, 30):
+        orders = working(number, quantity=D(1))
+        request_cancels([order.pk for order in orders], actor=TRADER, at=now(), user=None)
+        claim_amendments(orders[0].broker_account_id, limit=100, at=now())
+        with CaptureQueriesContext(connection) as queries:
+            assert abandon_amendments(at=late) == number
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
 class TestTheCall:
     @pytest.mark.parametrize("outcome", [Busy("Order is being processed"), NotSent("connection refused")])
     def test_a_modification_that_does_not_get_in_is_given_up_after_eight_attempts(self, order, portfolio, outcome):

@@ -286,13 +286,13 @@ def test_claiming_many_takes_as_many_statements_as_one(account, sbin, halted):
 
 def test_the_sweeps_take_as_many_statements_for_many_as_for_one(account, sbin):
     set_limits("HOUSE", values={}, reason="test", user=None, actor=SYSTEM, at=now())
-    late, counts = now() + timedelta(seconds=11), []
+    counts = []
     for number in (1, 30):
         orders = working(number, quantity=D(1))
         request_cancels([order.pk for order in orders], actor=TRADER, at=now(), user=None)
         claim_amendments(orders[0].broker_account_id, limit=100, at=now())
         with CaptureQueriesContext(connection) as queries:
-            assert abandon_amendments(at=late) == number
+            assert abandon_amendments(at=now() + timedelta(seconds=11)) == number
         counts.append(len(queries))
     assert counts[0] == counts[1]
 

@@ -12,7 +12,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 
 from compliance import idempotency
@@ -30,9 +29,11 @@ from oms.lib.errors import Conflict, DomainError, Invalid, NotFound
 from oms.lib.hints import hint
 from oms.lib.ids import new_id, tag_of
 from oms.lib.money import ZERO
+from oms.lib.users import User
 from orders.models import Order
 from orders.services import postings
-from orders.services.desk import Desk
+from orders.services.desk import Desk, Refusal
+from orders.services.endings import progress
 from orders.services.surroundings import Intake, Line, Listings, gather, listings_of
 from orders.states import Event, State
 from orders.types import OrderRequest
@@ -40,8 +41,6 @@ from orders.types import OrderRequest
 if TYPE_CHECKING:
     from compliance.models import Account
     from ledger.models import Instrument
-
-User = AbstractBaseUser | AnonymousUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +230,9 @@ def _denied(verdict: Verdict, code: Denial, message: str, value: object, limit: 
 
 
 def _refuse(order: Order, line: Line, desk: Desk, verdict: Verdict, denial: Finding) -> None:
-    order.rejection_code, order.rejection_reason = denial.code.value, denial.message[:500]
     data = {**_description(order, line, verdict), "reason": denial.message}
-    desk.fire(order, Event.DEF_REJECT, data, recorded_as=EventType.RISK_REJECTED)
+    refusal = Refusal(denial.code.value, denial.message)
+    progress(desk, order, Event.DEF_REJECT, data, refusal=refusal, recorded_as=EventType.RISK_REJECTED)
 
 
 def _order(intent: Intent, line: Line, *, at: datetime) -> Order:

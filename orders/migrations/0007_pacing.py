@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("compliance", "0004_one_chain_per_account"),
         ("ledger", "0007_broker_instruments"),
-        ("orders", "0005_broker_kinds"),
+        ("orders", "0006_order_origins"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -22,7 +22,7 @@ RATE = "max_orders_per_second"
 
 
 def row(scope):
-    numbers = {name: values for name in (*COLUMNS, RATE)}
+    numbers = dict.fromkeys((*COLUMNS, RATE), values)
     return st.builds(RiskLimit, scope=st.just(scope), version=st.integers(1, 9), **numbers)
 
 

@@ -51,15 +51,26 @@ def routes_of(account_ids: Sequence[int]) -> Read[dict[int, Route]]:
     )
 
 
-def sent_this_second(account_ids: Sequence[int], at: datetime) -> Read[dict[tuple[int, str], int]]:
-    """Orders let through in the calendar second of `at`, by (account, segment)."""
+def waiting_to_send(account_ids: Sequence[int], broker_account_ids: Sequence[int]) -> Read[dict[tuple[int, str], int]]:
+    """Orders accepted and not yet sent, by (account, exchange)."""
+    return Read(
+        """SELECT account_id, exchange, count(*) FROM orders_order
+           WHERE broker_account_id = ANY(%(brokers)s) AND account_id = ANY(%(ids)s) AND state = 'CREATED'
+           GROUP BY account_id, exchange""",
+        {"ids": list(account_ids), "brokers": list(broker_account_ids)},
+        lambda rows: {(account, exchange): count for account, exchange, count in rows},
+    )
+
+
+def sent_in_second(account_ids: Sequence[int], at: datetime) -> Read[dict[tuple[int, str], int]]:
+    """Orders whose attempt to send began in the calendar second of `at`, by (account, exchange)."""
     second = at.replace(microsecond=0)
     return Read(
-        """SELECT account_id, segment, count(*) FROM orders_order
-           WHERE account_id = ANY(%(ids)s) AND created_at >= %(from)s AND created_at < %(to)s AND tag IS NOT NULL
-           GROUP BY account_id, segment""",
+        """SELECT account_id, exchange, count(*) FROM orders_order
+           WHERE sent_at >= %(from)s AND sent_at < %(to)s AND account_id = ANY(%(ids)s)
+           GROUP BY account_id, exchange""",
         {"ids": list(account_ids), "from": second, "to": second + timedelta(seconds=1)},
-        lambda rows: {(account, segment): count for account, segment, count in rows},
+        lambda rows: {(account, exchange): count for account, exchange, count in rows},
     )
 
 

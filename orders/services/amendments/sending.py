@@ -11,7 +11,7 @@ import structlog
 from django.db import transaction
 
 from compliance.audit import EventType
-from compliance.services.alerts import resolve_alert
+from compliance.services.alerts import resolve_alerts
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_models, fetch_rows
 from orders.models import Amendment, Order
@@ -114,15 +114,17 @@ def answer_amendment(dispatch: Dispatch, outcome: Outcome, *, at: datetime) -> N
 def answer_amendments(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> None:
     """Apply what became of sending amendments, all in one transaction. Each order's row, seen later, has the last word.
 
-    Should that fail, each in a transaction of its own, so that one which fails loses none of the others: what has
-    no answer is called unknown by the sweep. An OperationalError is raised: the database is away, or a lock was
-    not had in time, and the same may be tried anew.
+    One that cannot be applied loses none of the others: what has no answer is called unknown by the sweep. Raises
+    OperationalError, as `orders.services.isolation` says.
     """
-    apply_isolated(answers, partial(_answer, at=at), give_up=_log_lost_answer)
+    apply_isolated(answers, partial(_answer, at=at), give_up=_leave_unanswered)
 
 
-def _log_lost_answer(answer: tuple[Dispatch, Outcome], error: Exception) -> None:
-    logger.error("answer_not_applied", amendment_id=str(answer[0].amendment_id), exc_info=error)
+def _leave_unanswered(answer: tuple[Dispatch, Outcome], error: Exception) -> None:
+    dispatch, outcome = answer
+    logger.error(
+        "answer_not_applied", amendment_id=str(dispatch.amendment_id), outcome=type(outcome).__name__, exc_info=error
+    )
 
 
 def _answer(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> None:
@@ -133,6 +135,8 @@ def _answer(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> Non
         order, amendment = desk.orders[dispatch.order_id], amendments[dispatch.amendment_id]
         desk.keep(answer_message(order, outcome, source=amendment.kind, at=at))
         _apply(desk, order, amendment, outcome)
+    through = [a for a in amendments.values() if a.state == AmendmentState.SENT and _is_held_up(desk, a)]
+    resolve_alerts([_alert_key(amendment) for amendment in through], reason="it got through", at=at)
     desk.write()
 
 
@@ -140,8 +144,7 @@ def _apply(desk: Desk, order: Order, amendment: Amendment, outcome: Outcome) -> 
     """Advance the amendment. Nothing happens when a look at the order was quicker than the answer."""
     match outcome:
         case Accepted():
-            if desk.amend(amendment, AmendmentEvent.RECEIVED, message="") and _is_held_up(desk, amendment):
-                resolve_alert(_alert_key(amendment), reason="it got through", at=desk.at)
+            desk.amend(amendment, AmendmentEvent.RECEIVED, message="")
         case Unconfirmed(message=message):
             desk.amend(amendment, AmendmentEvent.AMBIGUOUS, message=message)
         case LoggedOut(message=message):

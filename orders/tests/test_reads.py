@@ -14,11 +14,10 @@ from oms.lib.clock import now
 from oms.tests.reads import analyse, never_analysed, rows_read
 from orders.models import Amendment, BrokerMessage, Execution, Order
 from orders.services.observation import apply_book
-from orders.services.placement import Intent, place_orders
 from orders.services.resolution import count_misses, overdue_amendments, to_look_for
 from orders.services.submission import answer_place, claim_orders
 from orders.tasks import sweep
-from orders.tests.factories import TRADER, broker_id, request_for, row, see, trade
+from orders.tests.factories import broker_id, place_list, request_for, row, see, trade
 from orders.types import Accepted, BrokerStatus
 
 TABLES = (Order, Execution, Amendment, BrokerMessage, CapitalAccount, CapitalEntry, AssetTransaction)
@@ -41,8 +40,8 @@ def money(portfolio):
 
 
 def placed(count=1, *, at=None):
-    intents = [Intent(request_for(quantity=D(1 + n % 5)), TRADER) for n in range(count)]
-    return [placement.order for placement in place_orders(intents, at=at or now())]
+    requests = [request_for(quantity=D(1 + n % 5)) for n in range(count)]
+    return [placement.order for placement in place_list(requests, at=at)]
 
 
 def sent_and_filled(order, number):

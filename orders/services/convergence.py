@@ -128,7 +128,7 @@ def _notice_other_terms(sight: Sight) -> None:
         return
     if looked_at is None:
         hint("look", order.broker_account_id, order.broker_order_id)
-    elif not was_changed_since(order, looked_at):
+    elif not was_changed_since(sight.desk, order, looked_at):
         adopt_terms(sight.desk, order, sight.snapshot.terms)
 
 

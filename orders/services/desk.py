@@ -20,7 +20,16 @@ from ledger.selectors import instruments_by_id, reserved_for
 from ledger.services.books import Books, PositionKey, Reservation
 from ledger.services.locking import books_locked, missing_positions_made
 from oms.lib.actors import Actor
-from oms.lib.db import Read, fetch_models, insert_rows, one_round_trip, read_all, require_transaction, update_rows
+from oms.lib.db import (
+    Read,
+    fetch_models,
+    fetch_rows,
+    insert_rows,
+    one_round_trip,
+    read_all,
+    require_transaction,
+    update_rows,
+)
 from oms.lib.money import ZERO
 from orders import lifecycle
 from orders.models import Amendment, BrokerMessage, Execution, Order
@@ -73,6 +82,7 @@ class Desk:
     _reservations: dict[UUID, Reservation] = field(default_factory=dict)
     _instruments: "dict[int, Instrument]" = field(default_factory=dict)
     _open_amendments: dict[UUID, list[Amendment]] | None = None
+    _amended_at: dict[UUID, datetime] | None = None
     _events: list[EventDraft] = field(default_factory=list)
     _new: list[Order] = field(default_factory=list)
     _changed: dict[UUID, Order] = field(default_factory=dict)
@@ -162,6 +172,17 @@ class Desk:
             )
         # One that a service has read and changed already is the one that counts.
         return by_order(self._amended.get(amendment.id, amendment) for amendment in (*rows, *self._asked))
+
+    def amended_at(self, order: Order) -> datetime | None:
+        """When an amendment of the order was last sent, if ever. One query for all orders on the desk."""
+        if self._amended_at is None:
+            rows = fetch_rows(
+                """SELECT order_id, max(sent_at) FROM orders_amendment
+                   WHERE order_id = ANY(%(orders)s) AND sent_at IS NOT NULL GROUP BY order_id""",
+                {"orders": list(self.orders)},
+            )
+            self._amended_at = dict(rows)
+        return self._amended_at.get(order.id)
 
     def fire(
         self,

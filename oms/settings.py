@@ -173,9 +173,8 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 QUEUES = ("orders", "market", "compliance", "default")
 # The first pattern that matches wins; submissions and amendments never wait behind polls.
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {
-    "orders.tasks.hint_polls": {"queue": "market"},
-    "orders.tasks.sweep": {"queue": "market"},
-    "orders.tasks.poll_*": {"queue": "market"},
+    "orders.tasks.every_second": {"queue": "market"},
+    "orders.tasks.watch_*": {"queue": "market"},
     "orders.tasks.welcome_session": {"queue": "market"},
     "orders.tasks.refresh_*": {"queue": "market"},
     "orders.tasks.reconcile_*": {"queue": "market"},
@@ -185,9 +184,7 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {
 }
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     # A beat that finds a queue behind it does not add to it: what is not taken within a second is dropped.
-    "hint-polls": {"task": "orders.tasks.hint_polls", "schedule": 1.0, "options": {"expires": 1}},
-    "sweep": {"task": "orders.tasks.sweep", "schedule": 1.0, "options": {"expires": 1}},
-    "refresh-prices": {"task": "orders.tasks.refresh_prices", "schedule": 1.0, "options": {"expires": 1}},
+    "every-second": {"task": "orders.tasks.every_second", "schedule": 1.0, "options": {"expires": 1}},
     "refresh-instruments": {"task": "orders.tasks.refresh_instruments", "schedule": 30.0, "options": {"expires": 30}},
     "ensure-partitions": {"task": "compliance.tasks.ensure_partitions", "schedule": 6 * 3600.0},
 }

@@ -4,6 +4,7 @@ The task that calls the broker sits between `claim_orders` and `answer_place`, o
 An order is claimed once; whatever happens to the worker after that, nobody sends it again under this row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -97,22 +98,28 @@ def instruction_for(order: Order) -> PlaceInstruction:
     )  # fmt: skip
 
 
-def answer_place(order_id: UUID, outcome: Outcome, *, at: datetime) -> None:
-    """Apply what became of sending one order. The broker may have been observed to have it already."""
+def answer_placements(answers: Sequence[tuple[UUID, Outcome]], *, at: datetime) -> None:
+    """Apply what became of sending orders. The broker may have been observed to have them already."""
     with transaction.atomic(durable=True):
-        desk = Desk.open([order_id], actor=BROKER, at=at)
-        order = desk.orders[order_id]
-        match outcome:
-            case Accepted(broker_order_id=broker_order_id):
-                _accepted(desk, order, broker_order_id)
-            case Refused(code=code, message=message):
-                _refused(desk, order, code, message)
-            case NotSent(message=message):
-                _refused(desk, order, "NOT_SENT", f"The order was not sent: {message}")
-            case Unconfirmed(message=message):
-                _unconfirmed(desk, order, message)
-        desk.keep(_message(order, outcome, at))
+        desk = Desk.open([order_id for order_id, _ in answers], actor=BROKER, at=at)
+        for order_id, outcome in answers:
+            order = desk.orders[order_id]
+            match outcome:
+                case Accepted(broker_order_id=broker_order_id):
+                    _accepted(desk, order, broker_order_id)
+                case Refused(code=code, message=message):
+                    _refused(desk, order, code, message)
+                case NotSent(message=message):
+                    _refused(desk, order, "NOT_SENT", f"The order was not sent: {message}")
+                case Unconfirmed(message=message):
+                    _unconfirmed(desk, order, message)
+            desk.keep(_message(order, outcome, at))
         desk.write()
+
+
+def answer_place(order_id: UUID, outcome: Outcome, *, at: datetime) -> None:
+    """One of `answer_placements`."""
+    answer_placements([(order_id, outcome)], at=at)
 
 
 def _accepted(desk: Desk, order: Order, broker_order_id: str) -> None:

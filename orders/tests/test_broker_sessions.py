@@ -302,7 +302,7 @@ def test_a_genuine_postback_is_a_hint_to_read_the_order(paper, client, hints, mo
     looked_at = []
     monkeypatch.setattr(watching, "look", lambda *order: looked_at.append(order))
     look_at_orders(paper.pk)
-    assert looked_at == [(paper.pk, "1953341975595868160")]
+    assert looked_at == [(paper.pk, ["1953341975595868160"])]
     look_at_orders(paper.pk)
     assert len(looked_at) == 1
 

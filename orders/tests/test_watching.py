@@ -77,7 +77,7 @@ def test_a_stale_book_takes_no_fill_back(paper):
     paper.control("POST", "/faults", {"kind": "stale_book", "seconds": 600})
     paper.control("POST", "/prices", {"NSE:SBIN": {"last_price": 940}})
     wait_for(lambda: paper.control("GET", f"/orders?tag={order.tag}"), lambda rows: rows[0]["status"] == "COMPLETE")
-    look(order.broker_account_id, order.broker_order_id)  # the order itself is read fresh
+    look(order.broker_account_id, [order.broker_order_id])  # the order itself is read fresh
     order = fresh(order)
     assert (order.state, order.filled_quantity) == ("FILLED", 10)
     for _ in range(3):
@@ -100,13 +100,13 @@ def test_trades_ahead_of_the_book_and_a_book_ahead_of_the_trades(paper):
 def test_a_hint_reads_one_order(paper):
     order = sent(price=D(1010))
     wait_for(lambda: paper.control("GET", f"/orders?tag={order.tag}"), lambda rows: rows[0]["status"] == "COMPLETE")
-    look(order.broker_account_id, order.broker_order_id)
+    look(order.broker_account_id, [order.broker_order_id])
     assert fresh(order).state == "FILLED"
     assert BrokerMessage.objects.filter(source="POSTBACK").count() == 1
 
 
 def test_a_hint_for_what_is_not_there_is_nothing(paper, broker_account):
-    look(broker_account.pk, "9" * 19)
+    look(broker_account.pk, ["9" * 19])
     assert not Order.objects.exists()
 
 
@@ -176,7 +176,7 @@ class TestOnePollAtATime:
         BrokerAccount.objects.update(session_state="CLOSED", root_url="http://127.0.0.1:9")
         assert poll(broker_account.pk) is True
         assert BrokerAccount.objects.get().poll_message == ""
-        look(broker_account.pk, "1")
+        look(broker_account.pk, ["1"])
         assert refresh_prices(broker_account.pk) == 0
 
     def test_a_broker_that_is_away_is_seen(self, paper, broker_account):
@@ -190,7 +190,7 @@ class TestOnePollAtATime:
     def test_a_poll_that_fails_by_our_own_fault_stops_the_sending_and_is_seen(self, paper, broker_account, monkeypatch):
         order = place(price=D(950))
         with monkeypatch.context() as patch:
-            patch.setattr("orders.gateway.watching.count_misses", _break)
+            patch.setattr("orders.gateway.watching.awaited", _break)
             assert poll(broker_account.pk) is True
         assert BrokerAccount.objects.get().poll_message == "ArithmeticError: a fault of ours"
         drain(broker_account.pk)

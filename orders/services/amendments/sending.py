@@ -1,5 +1,6 @@
 """Sending amendments: claiming them durably before the broker is called, cancels first, and applying the answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -106,6 +107,12 @@ def _claim(desk: Desk, order: Order, amendment: Amendment) -> Dispatch:
         variety=Variety(order.variety), terms=terms_asked(order, amendment) if is_modify else None,
         market_protection=order.market_protection,
     )  # fmt: skip
+
+
+def answer_amendments(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> None:
+    """Apply what became of sending amendments."""
+    for dispatch, outcome in answers:
+        answer_amendment(dispatch, outcome, at=at)
 
 
 def answer_amendment(dispatch: Dispatch, outcome: Outcome, *, at: datetime) -> None:

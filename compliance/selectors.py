@@ -1,6 +1,6 @@
 """Who may see and trade what, and the limits and switches in force. No rule is decided here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -195,4 +195,9 @@ def inactive_among(account_ids: Iterable[int]) -> set[int]:
 
 def was_raised(key: str) -> bool:
     """Whether the alert of this key was ever raised, open still or closed."""
-    return Alert.objects.filter(key=key).exists()
+    return bool(raised_among([key]))
+
+
+def raised_among(keys: Collection[str]) -> set[str]:
+    """Those of the keys whose alert was ever raised, open still or closed. One query, none for no key."""
+    return set(Alert.objects.filter(key__in=keys).values_list("key", flat=True)) if keys else set()

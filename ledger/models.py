@@ -1,7 +1,7 @@
 """What each account has: instruments, capital, positions, and the rates they are reckoned by.
 
 Private to this app. Money moves only as an immutable `CapitalEntry` from one bucket to another;
-the database proves at commit that the buckets are the sum of the entries (see migration 0002).
+the database proves at commit that the buckets are the sum of the entries (see migrations 0002 and 0005).
 Rupees have two decimals, prices four, averages eight.
 """
 
@@ -110,7 +110,7 @@ class CapitalEntry(models.Model):
     """One movement of money between two buckets of one account. Only its status may ever change.
 
     `balance` columns are the buckets after the entry, and `seq` counts the account's entries, so
-    each row proves the next (migration 0002). A RESERVE is PENDING while its order lives.
+    each row proves the next (migration 0005). A RESERVE is PENDING while its order lives.
     """
 
     class Kind(models.TextChoices):
@@ -131,7 +131,8 @@ class CapitalEntry(models.Model):
         RECONCILING = "RECONCILING"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    capital_account = models.ForeignKey(CapitalAccount, models.PROTECT, related_name="entries")
+    # The unique (capital_account, seq) serves every look-up; beside it an index of the account alone misleads plans.
+    capital_account = models.ForeignKey(CapitalAccount, models.PROTECT, related_name="entries", db_index=False)
     account_id = models.BigIntegerField(help_text="The owner, kept here so that its rows can live together.")
     seq = models.PositiveBigIntegerField()
     kind = models.CharField(max_length=8, choices=Kind)
@@ -145,7 +146,7 @@ class CapitalEntry(models.Model):
     order_id = models.UUIDField(null=True, blank=True)
     execution_id = models.UUIDField(null=True, blank=True)
     reserve_id = models.UUIDField(null=True, blank=True, help_text="The RESERVE that this entry draws on.")
-    key = models.CharField(max_length=120, unique=True, help_text="The same key posts once.")
+    key = models.CharField(max_length=120, help_text="The same key posts once.")
     actor = models.CharField(max_length=80)
     reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField()
@@ -153,6 +154,7 @@ class CapitalEntry(models.Model):
     class Meta:
         verbose_name_plural = "capital entries"
         constraints = [
+            models.UniqueConstraint(fields=["key"], name="capitalentry_key_once"),
             models.UniqueConstraint(fields=["capital_account", "seq"], name="capitalentry_seq_once"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="capitalentry_amount_positive"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="capitalentry_moves"),
@@ -224,7 +226,7 @@ class AssetTransaction(models.Model):
         SELL = "SELL"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    position = models.ForeignKey(Position, models.PROTECT, related_name="transactions")
+    position = models.ForeignKey(Position, models.PROTECT, related_name="transactions", db_index=False)
     account_id = models.BigIntegerField()
     seq = models.PositiveIntegerField(help_text="Order of booking within the position.")
     execution_id = models.UUIDField(unique=True, null=True)

@@ -75,6 +75,25 @@ def portfolio_ids_of(account_ids: Sequence[int]) -> Read[dict[int, dict[str, int
     return Read(statement, {"ids": list(account_ids)}, by_account)
 
 
+def held_units(account_ids: Sequence[int]) -> Read[dict[tuple[int, int], Decimal]]:
+    """Signed units held by (account, instrument), over all portfolios and products."""
+    return Read(
+        """SELECT account_id, instrument_id, sum(quantity) FROM ledger_position
+           WHERE account_id = ANY(%(ids)s) GROUP BY account_id, instrument_id""",
+        {"ids": list(account_ids)},
+        lambda rows: {(account, instrument): units for account, instrument, units in rows},
+    )
+
+
+def instruments_held(account_ids: Sequence[int]) -> Read[set[int]]:
+    """Instruments of which any of the accounts has a position that is not flat."""
+    return Read(
+        "SELECT DISTINCT instrument_id FROM ledger_position WHERE account_id = ANY(%(ids)s) AND quantity <> 0",
+        {"ids": list(account_ids)},
+        lambda rows: {instrument for (instrument,) in rows},
+    )
+
+
 def open_reservations(order_ids: Sequence[UUID]) -> dict[UUID, Decimal]:
     """Rupees that each order still holds in reserve, reckoned from its entries."""
     rows = fetch_rows(

@@ -120,8 +120,11 @@ DATABASES["default"] |= {
     "CONN_HEALTH_CHECKS": True,
     "OPTIONS": {
         **DATABASES["default"].get("OPTIONS", {}),
+        # Every table here is read by an index. A plan is kept for as long as a connection lives: one made while a table
+        # was small would read all of it at each order (ledger/migrations/0005).
+        "options": "-c enable_seqscan=off"
         # A writer that stalls would stall the readers of the event log behind it (docs/architecture.md).
-        "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c timezone=UTC"
+        " -c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c timezone=UTC"
         # A host that loses power must not keep its locks for the two hours that TCP would wait by itself.
         " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
         # Used by oms.lib.db only: Django's own cursors bind on the client and prepare nothing.

@@ -1,7 +1,7 @@
 """The only place that fires a transition of an order.
 
 `advance` looks the event up in the table, fires the declared transition and says what the audit trail
-calls it. It writes nothing: the caller holds the row locked, and saves it with everything else.
+calls it. It writes nothing; `Desk.fire`, its only caller, holds the row locked and records the change.
 """
 
 from dataclasses import dataclass
@@ -55,8 +55,6 @@ def advance(order: Order, event: Event, *, at: datetime) -> Change | None:
     if target is None:
         return None
     getattr(order, event.value)()
-    order.version += 1
-    order.updated_at = at
     order.ended_at = at if target in ENDED else None
     return Change(source, target, _recorded_as(source, event, target))
 

@@ -1,6 +1,6 @@
 """Reading orders. Every queryset for a person is filtered by that person's accounts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,11 +10,14 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
-from compliance.selectors import accounts_visible_to
-from oms.lib.db import Read, fetch_rows
-from orders.models import BrokerAccount, Order
+from compliance.selectors import accounts_visible_to, raised_among
+from ledger.selectors import instruments_held
+from oms.lib.db import Read, fetch_rows, read_all
+from oms.lib.money import ZERO
+from orders import alert_keys
+from orders.models import BrokerAccount, Order, Routing
 from orders.states import LIVE, WORKING, State
-from orders.types import OrderSnapshot, TradeSnapshot
+from orders.types import OrderSnapshot, Side, TradeSnapshot
 
 User = AbstractBaseUser | AnonymousUser
 # In the statement's text, not a parameter: a plan that is made once cannot otherwise use the indexes of live orders.
@@ -75,24 +78,30 @@ def open_values(account_ids: Sequence[int]) -> Read[dict[int, Decimal]]:
     )
 
 
-def projected_positions(account_ids: Sequence[int]) -> Read[dict[tuple[int, int, str], Decimal]]:
-    """Signed units by (account, instrument, side) if every working order of that side executed."""
+def working_units(account_ids: Sequence[int]) -> Read[dict[tuple[int, int, str], Decimal]]:
+    """Signed units still to execute in working and unconfirmed orders, by (account, instrument, side)."""
     return Read(
-        f"""WITH held AS (
-               SELECT account_id, instrument_id, sum(quantity) AS units FROM ledger_position
-               WHERE account_id = ANY(%(ids)s) GROUP BY 1, 2),
-           working AS (
-               SELECT account_id, instrument_id, side,
-                      sum((quantity - filled_quantity) * CASE side WHEN 'BUY' THEN 1 ELSE -1 END) AS units
-               FROM orders_order WHERE account_id = ANY(%(ids)s) AND state IN ({_LIVE}) GROUP BY 1, 2, 3)
-           SELECT coalesce(h.account_id, w.account_id), coalesce(h.instrument_id, w.instrument_id), s.side,
-                  coalesce(max(h.units), 0) + coalesce(sum(w.units) FILTER (WHERE w.side = s.side), 0)
-           FROM held AS h FULL JOIN working AS w USING (account_id, instrument_id)
-           CROSS JOIN (VALUES ('BUY'), ('SELL')) AS s(side)
-           GROUP BY 1, 2, 3""",  # noqa: S608
+        f"""SELECT account_id, instrument_id, side,
+                   sum((quantity - filled_quantity) * CASE side WHEN 'BUY' THEN 1 ELSE -1 END)
+            FROM orders_order WHERE account_id = ANY(%(ids)s) AND state IN ({_LIVE}) GROUP BY 1, 2, 3""",  # noqa: S608
         {"ids": list(account_ids)},
         lambda rows: {(account, instrument, side): units for account, instrument, side, units in rows},
     )
+
+
+def projected_positions(
+    held: Mapping[tuple[int, int], Decimal], working: Mapping[tuple[int, int, str], Decimal]
+) -> dict[tuple[int, int, str], Decimal]:
+    """Signed units by (account, instrument, side) if every working order of that side executed.
+
+    `held` as `ledger.selectors.held_units` reads it, `working` as `working_units`.
+    """
+    projected = dict(working)
+    for (account, instrument), units in held.items():
+        for side in Side:
+            key = (account, instrument, str(side))
+            projected[key] = projected.get(key, ZERO) + units
+    return projected
 
 
 #: What makes two orders equal for the duplicate guard.
@@ -163,12 +172,12 @@ def orders_with_unseen_trades(broker_account_id: int, trades: Sequence[TradeSnap
     """Broker order ids of those trades that say something new. One query, one probe of an index for each trade.
 
     New is what is not recorded, and what is recorded with another quantity or price while nobody has been
-    alerted to that (by the key that `orders.services.fills` gives the alert).
+    alerted to that; only then is there a second query.
     """
     if not trades:
         return set()
     rows = fetch_rows(
-        """SELECT DISTINCT t.broker_order_id
+        """SELECT t.broker_order_id, e.id
            FROM unnest(%(exchanges)s::text[], %(orders)s::text[], %(trades)s::text[], %(dates)s::date[],
                        %(quantities)s::numeric[], %(prices)s::numeric[])
                 AS t(exchange, broker_order_id, trade_id, trade_date, quantity, price)
@@ -177,9 +186,7 @@ def orders_with_unseen_trades(broker_account_id: int, trades: Sequence[TradeSnap
                WHERE e.broker_account_id = %(broker)s AND e.exchange = t.exchange
                  AND e.broker_order_id = t.broker_order_id AND e.trade_id = t.trade_id AND e.trade_date = t.trade_date
                LIMIT 1) AS e ON true
-           WHERE e.id IS NULL
-              OR (e.quantity, e.price) <> (t.quantity, t.price)
-                 AND NOT EXISTS (SELECT 1 FROM compliance_alert AS a WHERE a.key = 'trade-changed:' || e.id)""",
+           WHERE e.id IS NULL OR (e.quantity, e.price) <> (t.quantity, t.price)""",
         {
             "broker": broker_account_id,
             "exchanges": [t.exchange for t in trades],
@@ -190,7 +197,9 @@ def orders_with_unseen_trades(broker_account_id: int, trades: Sequence[TradeSnap
             "prices": [t.price for t in trades],
         },
     )
-    return {broker_order_id for (broker_order_id,) in rows}
+    changed = {execution: alert_keys.trade_changed(execution) for _, execution in rows if execution is not None}
+    told = raised_among(changed.values())
+    return {broker_order_id for broker_order_id, execution in rows if changed.get(execution) not in told}
 
 
 def open_sessions() -> list[int]:
@@ -246,15 +255,15 @@ def due_polls(*, at: datetime) -> list[int]:
 
 def instruments_in_use(broker_account_id: int) -> list[int]:
     """Instruments that the accounts of a broker account hold or work an order in: their prices matter most."""
-    rows = fetch_rows(
-        f"""SELECT instrument_id FROM orders_order
-           WHERE broker_account_id = %(broker)s AND state IN ({_LIVE}) AND instrument_id IS NOT NULL
-           UNION
-           SELECT p.instrument_id FROM ledger_position AS p JOIN orders_routing AS r ON r.account_id = p.account_id
-           WHERE r.broker_account_id = %(broker)s AND p.quantity <> 0""",  # noqa: S608  no value is in it
+    accounts = list(Routing.objects.filter(broker_account_id=broker_account_id).values_list("account_id", flat=True))
+    worked: Read[set[int]] = Read(
+        f"""SELECT DISTINCT instrument_id FROM orders_order
+            WHERE broker_account_id = %(broker)s AND state IN ({_LIVE}) AND instrument_id IS NOT NULL""",  # noqa: S608
         {"broker": broker_account_id},
+        lambda rows: {instrument for (instrument,) in rows},
     )
-    return [pk for (pk,) in rows]
+    held, working = read_all(instruments_held(accounts), worked)
+    return sorted(held | working)
 
 
 _ORDER_WAITS = f"""({MAY_SEND_ORDERS} AND EXISTS (

@@ -7,6 +7,7 @@ active, the password still the same and the login not ended, so access ends at o
 from typing import Any
 
 from django.contrib.auth.models import User
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken
@@ -62,3 +63,13 @@ def user_of(token: Token) -> User:
     user._state.adding, user._state.db = False, "default"
     remember_groups(user, groups)
     return user
+
+
+class BearerScheme(OpenApiAuthenticationExtension):
+    """How the API's own description speaks of it."""
+
+    target_class = BearerAuthentication
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}

@@ -1,17 +1,60 @@
 """Raising and closing what a person must look at. An alert is raised once per key and then counted."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import F
 
 from compliance.models import Alert
+from oms.lib.db import insert_rows
 from oms.lib.errors import Invalid, NotFound
 
-__all__ = ["close_alert", "raise_alert", "resolve_alert"]
+__all__ = ["AlertDraft", "close_alert", "raise_alert", "raise_alerts", "resolve_alert"]
+
+COLUMNS = (
+    "key", "kind", "severity", "account", "order_id", "summary", "details", "count", "raised_at", "last_raised_at",
+    "closing_reason",
+)  # fmt: skip
+#: What is raised again is counted, opened again and said anew; what it is about stays.
+_COUNTED = """(key) DO UPDATE SET count = old.count + excluded.count, last_raised_at = excluded.last_raised_at,
+    summary = excluded.summary, severity = excluded.severity, closed_at = NULL, closed_by_id = NULL,
+    closing_reason = ''"""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDraft:
+    """What a person must look at. The same `key` is the same matter, however often it comes up."""
+
+    key: str
+    kind: str
+    summary: str
+    severity: str = Alert.Severity.WARNING
+    account_id: int | None = None
+    order_id: UUID | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def raise_alerts(drafts: Sequence[AlertDraft], *, at: datetime) -> None:
+    """Raise each, or count it again and reopen it when it was closed. Joins the caller's transaction.
+
+    One statement however many. It takes the rows by ascending key, so that two writers never wait for each other.
+    """
+    alerts: dict[str, Alert] = {}
+    for draft in sorted(drafts, key=lambda draft: draft.key):
+        alert = alerts.setdefault(
+            draft.key,
+            Alert(
+                key=draft.key, kind=draft.kind, account_id=draft.account_id, order_id=draft.order_id,
+                details=draft.details, count=0, raised_at=at, last_raised_at=at,
+            ),
+        )  # fmt: skip
+        alert.count += 1
+        alert.summary, alert.severity = draft.summary[:300], draft.severity
+    insert_rows(Alert, COLUMNS, list(alerts.values()), on_conflict=_COUNTED)
 
 
 def raise_alert(
@@ -25,20 +68,8 @@ def raise_alert(
     order_id: UUID | None = None,
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Raise `key`, or count it again and reopen it when it was closed. Joins the caller's transaction."""
-    Alert.objects.bulk_create(
-        [
-            Alert(
-                key=key, kind=kind, severity=severity, summary=summary[:300], account_id=account_id,
-                order_id=order_id, details=details or {}, count=0, raised_at=at, last_raised_at=at,
-            )
-        ],
-        ignore_conflicts=True,
-    )  # fmt: skip
-    Alert.objects.filter(key=key).update(
-        count=F("count") + 1, last_raised_at=at, summary=summary[:300], severity=severity,
-        closed_at=None, closed_by=None, closing_reason="",
-    )  # fmt: skip
+    """Raise one alert; see `raise_alerts`."""
+    raise_alerts([AlertDraft(key, kind, summary, severity, account_id, order_id, details or {})], at=at)
 
 
 @transaction.atomic(durable=True)

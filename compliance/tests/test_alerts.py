@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from compliance.models import Alert
-from compliance.services.alerts import close_alert, raise_alert, resolve_alert
+from compliance.services.alerts import AlertDraft, close_alert, raise_alert, raise_alerts, resolve_alert
 from oms.lib.clock import now
 from oms.lib.errors import Invalid, NotFound
 
@@ -55,3 +55,26 @@ def test_what_has_passed_closes_by_itself():
     resolve_alert("a", reason="Logged in again.", at=now())
     resolve_alert("c", reason="never raised", at=now())
     assert list(Alert.objects.filter(closed_at=None).values_list("key", flat=True)) == ["b"]
+
+
+def draft(key, summary="something", severity="WARNING"):
+    return AlertDraft(key=key, kind="TEST", summary=summary, severity=severity)
+
+
+def test_many_at_once_take_one_statement_and_stay_one_row_per_key(django_assert_num_queries):
+    sound("b")
+    close = Alert.objects.get(key="b")
+    with django_assert_num_queries(1):
+        raise_alerts([draft("c"), draft("b", "again"), draft("a"), draft("c", "worse", "CRITICAL")], at=now())
+    rows = {row.key: (row.count, row.summary, row.severity) for row in Alert.objects.all()}
+    assert rows == {
+        "a": (1, "something", "WARNING"),
+        "b": (2, "again", "WARNING"),
+        "c": (2, "worse", "CRITICAL"),
+    }
+    assert Alert.objects.get(key="b").pk == close.pk
+
+
+def test_none_take_no_statement(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        raise_alerts([], at=now())

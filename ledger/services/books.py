@@ -14,10 +14,10 @@ from uuid import UUID
 
 from django.db import transaction
 
-from compliance.services.alerts import raise_alert
+from compliance.services.alerts import AlertDraft, raise_alerts
+from ledger import selectors
 from ledger.models import AssetTransaction, Bucket, CapitalAccount, CapitalEntry, Position
 from ledger.positions import Effect, Holding, Trade, apply_trade
-from ledger.selectors import forget_available
 from ledger.services.locking import books_locked, create_missing_positions
 from ledger.services.reservations import Booking, Fill, InsufficientCapital, PositionKey, Reservation
 from oms.lib.actors import Actor
@@ -266,33 +266,41 @@ class Books:
         return entry
 
     def write(self) -> None:
-        """Write what changed, in one round trip. Capital accounts come last: a hot row is held shortest."""
+        """Write what changed, in one round trip."""
         with one_round_trip():
             self.send_rows()
-        self.report()
+            raise_alerts(self.overdrafts(), at=self.at)
+        self.forget_available()
 
     def send_rows(self) -> None:
-        """The statements of `write`, for a caller that sends its own in the same round trip."""
+        """The statements of `write`, for a caller that sends its own in the same round trip.
+
+        Accounts before entries: the database then proves each account once, and not once more for its entries.
+        """
+        touched = list(self._touched_portfolios.values())
+        update_rows(CapitalAccount, ("free", "reserved", "allocated", "entry_seq"), touched)
         insert_rows(AssetTransaction, TRANSACTION_COLUMNS, self._transactions)
         insert_rows(CapitalEntry, ENTRY_COLUMNS, self._entries)
         _set_reserve_status(self._closings)
         update_rows(Position, POSITION_COLUMNS, list(self._touched_positions.values()))
-        touched = list(self._touched_portfolios.values())
-        update_rows(CapitalAccount, ("free", "reserved", "allocated", "entry_seq"), touched)
 
-    def report(self) -> None:
-        """Alert of overdrafts, and let nobody read a stale figure after the commit."""
-        touched = list(self._touched_portfolios.values())
-        for portfolio in touched:
-            if portfolio.free < 0:
-                raise_alert(
-                    key=f"overdraft:{portfolio.pk}", kind="OVERDRAFT", severity="CRITICAL", at=self.at,
-                    account_id=portfolio.account_id,
-                    summary=f"{portfolio.code} is overdrawn by ₹{-portfolio.free}: no new order until it is covered",
-                )  # fmt: skip
-        if touched:
-            codes = [p.code for p in touched]
-            transaction.on_commit(lambda: forget_available(codes))
+    def overdrafts(self) -> list[AlertDraft]:
+        """What to alert of: capital accounts changed here whose free capital is below zero."""
+        return [
+            AlertDraft(
+                key=f"overdraft:{portfolio.pk}", kind="OVERDRAFT", severity="CRITICAL",
+                account_id=portfolio.account_id,
+                summary=f"{portfolio.code} is overdrawn by ₹{-portfolio.free}: no new order until it is covered",
+            )
+            for portfolio in self._touched_portfolios.values()
+            if portfolio.free < 0
+        ]  # fmt: skip
+
+    def forget_available(self) -> None:
+        """Let nobody read a stale figure after the commit."""
+        codes = [portfolio.code for portfolio in self._touched_portfolios.values()]
+        if codes:
+            transaction.on_commit(lambda: selectors.forget_available(codes))
 
     def _position(self, reservation: Reservation) -> Position:
         assert reservation.position_key is not None
@@ -371,11 +379,11 @@ def _to_keep(reservation: Reservation, fill: Fill) -> Decimal:
 
 
 def _set_reserve_status(statuses: dict[UUID, Status]) -> None:
-    if statuses:
+    """A statement for each of the two or three statuses: a join with a list of them may be planned as a full read."""
+    for status in sorted(set(statuses.values())):
         execute(
-            """UPDATE ledger_capitalentry AS t SET status = new.status
-               FROM unnest(%(orders)s::uuid[], %(statuses)s::text[]) AS new(order_id, status)
-               WHERE t.order_id = new.order_id AND t.kind = 'RESERVE' AND t.status <> new.status
-                 AND t.status IN ('PENDING', 'RECONCILING')""",
-            {"orders": list(statuses), "statuses": list(statuses.values())},
+            """UPDATE ledger_capitalentry SET status = %(status)s::text
+               WHERE order_id = ANY(%(orders)s::uuid[]) AND kind = 'RESERVE' AND status <> %(status)s::text
+                 AND status IN ('PENDING', 'RECONCILING')""",
+            {"status": status, "orders": sorted(order for order, wanted in statuses.items() if wanted == status)},
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import psycopg
@@ -48,11 +49,22 @@ def one_round_trip() -> Iterator[None]:
         yield
 
 
-def _columns(model: type[models.Model], names: Iterable[str]) -> tuple[list[str], list[str], tuple[str, ...]]:
-    """Quoted columns, the placeholder of a value of each, and the attributes that fill them."""
+#: Takes the value of one column from an object, as the driver wants it.
+Getter = Callable[[Any], Any]
+
+
+def _columns(model: type[models.Model], names: Iterable[str]) -> tuple[list[str], list[str], tuple[Getter, ...]]:
+    """Quoted columns, the placeholder of a value of each, and what takes the value from an object."""
     fields: list[Any] = [model._meta.pk if name == "pk" else model._meta.get_field(name) for name in names]
     values = [f"%s::{_type_name(field)}" for field in fields]
-    return [f'"{field.column}"' for field in fields], values, tuple(field.attname for field in fields)
+    return [f'"{field.column}"' for field in fields], values, tuple(_getter(field) for field in fields)
+
+
+def _getter(field: Any) -> Getter:
+    value: Getter = attrgetter(field.attname)
+    if isinstance(field, models.JSONField):
+        return lambda row: field.get_db_prep_value(value(row), connection)
+    return value
 
 
 def _type_name(field: Any) -> str:
@@ -61,49 +73,59 @@ def _type_name(field: Any) -> str:
 
 
 @lru_cache(maxsize=64)
-def _insert_statement(model: type[models.Model], names: tuple[str, ...], *, many: bool) -> tuple[str, tuple[str, ...]]:
-    columns, values, attributes = _columns(model, names)
+def _insert_statement(
+    model: type[models.Model], names: tuple[str, ...], on_conflict: str, *, many: bool
+) -> tuple[str, tuple[Getter, ...]]:
+    columns, values, getters = _columns(model, names)
     source = f"SELECT * FROM unnest({_arrays(values)})" if many else f"VALUES ({', '.join(values)})"  # noqa: S608
-    return f'INSERT INTO "{model._meta.db_table}" ({", ".join(columns)}) {source}', attributes
+    conflict = f" ON CONFLICT {on_conflict}" if on_conflict else ""
+    return f'INSERT INTO "{model._meta.db_table}" AS old ({", ".join(columns)}) {source}{conflict}', getters
 
 
 def _arrays(values: Iterable[str]) -> str:
     return ", ".join(f"{value}[]" for value in values)
 
 
-def _run(statement: str, attributes: Sequence[str], rows: Sequence[Any]) -> None:
+def _run(statement: str, getters: Sequence[Getter], rows: Sequence[Any]) -> None:
     if len(rows) == 1:
-        parameters = [getattr(rows[0], a) for a in attributes]
+        parameters = [value(rows[0]) for value in getters]
     else:
-        parameters = [[getattr(row, a) for row in rows] for a in attributes]
+        parameters = [[value(row) for row in rows] for value in getters]
     with prepared_cursor() as cursor:
         cursor.execute(statement, parameters)
 
 
-def insert_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[Any]) -> None:
-    """Insert objects with the named fields as columns, in the order given. Nothing to do for an empty list."""
+def insert_rows(
+    model: type[models.Model], names: tuple[str, ...], rows: Sequence[Any], *, on_conflict: str = ""
+) -> None:
+    """Insert objects with the named fields as columns, in the order given. Nothing to do for an empty list.
+
+    `on_conflict` says in SQL what becomes of a row that is there already; it is called `old`, the new one `excluded`.
+    """
     if rows:
-        statement, attributes = _insert_statement(model, names, many=len(rows) > 1)
-        _run(statement, attributes, rows)
+        statement, getters = _insert_statement(model, names, on_conflict, many=len(rows) > 1)
+        _run(statement, getters, rows)
 
 
 @lru_cache(maxsize=64)
-def _update_statement(model: type[models.Model], names: tuple[str, ...], *, many: bool) -> tuple[str, tuple[str, ...]]:
-    columns, values, attributes = _columns(model, ("pk", *names))
+def _update_statement(
+    model: type[models.Model], names: tuple[str, ...], *, many: bool
+) -> tuple[str, tuple[Getter, ...]]:
+    columns, values, getters = _columns(model, ("pk", *names))
     pk, *changed = columns
     assignments = ", ".join(f"{column} = new.{column}" for column in changed)
     source = f"unnest({_arrays(values)})" if many else f"(VALUES ({', '.join(values)}))"
     return (
         f'UPDATE "{model._meta.db_table}" AS old SET {assignments} '  # noqa: S608
         f"FROM {source} AS new({', '.join(columns)}) WHERE old.{pk} = new.{pk}"
-    ), attributes
+    ), getters
 
 
 def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[Any]) -> None:
     """Write the named fields of objects that the caller holds locked, by primary key."""
     if rows:
-        statement, attributes = _update_statement(model, names, many=len(rows) > 1)
-        _run(statement, attributes, rows)
+        statement, getters = _update_statement(model, names, many=len(rows) > 1)
+        _run(statement, getters, rows)
 
 
 def execute(statement: str, parameters: Mapping[str, Any]) -> None:

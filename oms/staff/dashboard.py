@@ -11,8 +11,7 @@ from django.urls import reverse
 from compliance.monitoring import open_alerts, thrown_switches
 from ledger.admin.capital import bucket_shares
 from ledger.monitoring import busiest_portfolios, capital_in_all
-from oms.lib.admin.filters import start_of
-from oms.lib.clock import IST, ist_date, now
+from oms.lib.clock import IST, ist_date, now, start_of_day
 from oms.staff.setup_checklist import checklist
 from orders.admin.tones import STATE_TONES
 from orders.reading.monitoring import broker_accounts, orders_per_minute, states_since, stuck_amendments, stuck_orders
@@ -25,7 +24,7 @@ PACE_OVER = timedelta(minutes=60)
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add what the page shows; unfold calls this for the admin's index."""
     at = now()
-    states = states_since(request.user, start_of(ist_date(at)))
+    states = states_since(request.user, start_of_day(ist_date(at)))
     total = sum(states.values())
     stuck = stuck_orders(request.user, at, limit=ROWS)
     amending = stuck_amendments(request.user, at, limit=ROWS)

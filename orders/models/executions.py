@@ -23,7 +23,7 @@ class Execution(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     order = models.ForeignKey(Order, models.PROTECT, related_name="executions")
     account_id = models.BigIntegerField()
-    broker_account = models.ForeignKey(BrokerAccount, models.PROTECT, related_name="executions")
+    broker_account = models.ForeignKey(BrokerAccount, models.PROTECT, related_name="executions", db_index=False)
     exchange = models.CharField(max_length=10)
     broker_order_id = models.CharField(max_length=40)
     trade_id = models.CharField(max_length=60)
@@ -63,7 +63,7 @@ class BrokerMessage(models.Model):
         LOOK = "LOOK", "Targeted look"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    order = models.ForeignKey(Order, models.PROTECT, related_name="broker_messages")
+    order = models.ForeignKey(Order, models.PROTECT, related_name="broker_messages", db_index=False)
     source = models.CharField(max_length=8, choices=Source)
     summary = models.CharField(max_length=300)
     raw = models.JSONField(default=dict, encoder=DjangoJSONEncoder)

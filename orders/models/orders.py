@@ -46,10 +46,13 @@ class Order(Transitions):
         EXTERNAL = "EXTERNAL", "Found at the broker"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    account = models.ForeignKey("compliance.Account", models.PROTECT, related_name="orders")
-    portfolio = models.ForeignKey("ledger.CapitalAccount", models.PROTECT, related_name="orders")
-    instrument = models.ForeignKey("ledger.Instrument", models.PROTECT, null=True, related_name="orders")
-    broker_account = models.ForeignKey(BrokerAccount, models.PROTECT, null=True, related_name="orders")
+    # No index of a foreign key alone: each order would pay for it, and none finds few rows (migration 0003).
+    account = models.ForeignKey("compliance.Account", models.PROTECT, related_name="orders", db_index=False)
+    portfolio = models.ForeignKey("ledger.CapitalAccount", models.PROTECT, related_name="orders", db_index=False)
+    instrument = models.ForeignKey(
+        "ledger.Instrument", models.PROTECT, null=True, related_name="orders", db_index=False
+    )
+    broker_account = models.ForeignKey(BrokerAccount, models.PROTECT, null=True, related_name="orders", db_index=False)
     origin = models.CharField(max_length=8, choices=Origin, default=Origin.API)
     exchange = models.CharField(max_length=10)
     symbol = models.CharField(max_length=40)
@@ -73,7 +76,7 @@ class Order(Transitions):
     charges = models.DecimalField(max_digits=20, decimal_places=2, default=Decimal(0))
     reserved_units = quantity_field(default=Decimal(0))
     price_at_entry = price_field(help_text="The last price when the order was accepted.")
-    tag = models.CharField(max_length=20, unique=True, null=True, editable=False)
+    tag = models.CharField(max_length=20, null=True, editable=False)
     broker_order_id = models.CharField(max_length=40, blank=True)
     exchange_order_id = models.CharField(max_length=40, blank=True)
     broker_status = models.CharField(max_length=40, blank=True, help_text="The broker's last word, as given.")
@@ -84,7 +87,9 @@ class Order(Transitions):
     notes = models.CharField(max_length=500, blank=True)
     rejection_code = models.CharField(max_length=40, blank=True)
     rejection_reason = models.CharField(max_length=500, blank=True)
-    placed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="orders")
+    placed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="orders", db_index=False
+    )
     version = models.PositiveIntegerField(default=1)
     modifications = models.PositiveIntegerField(default=0)
     event_seq = models.PositiveIntegerField(default=0, editable=False)
@@ -101,6 +106,7 @@ class Order(Transitions):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(fields=["tag"], name="order_tag_once"),
             models.UniqueConstraint(
                 fields=["account", "client_order_id"], condition=~Q(client_order_id=""), name="order_client_id_once"
             ),

@@ -6,14 +6,14 @@ one whose fate is unknown, or an amendment that the broker has not settled.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncMinute
 
-from oms.lib.clock import IST
+from oms.lib.clock import start_of_day
 from orders.models import Amendment, BrokerAccount, Order, Routing
 from orders.selectors import orders_visible_to
 from orders.states import LIVE, State
@@ -93,6 +93,6 @@ def live_orders_by_state() -> dict[str, int]:
 
 def orders_by_state_on(trade_date: date) -> dict[str, int]:
     """Counts of the orders created on a date in India."""
-    midnight = datetime.combine(trade_date, time.min, IST)
+    midnight = start_of_day(trade_date)
     orders = Order.objects.filter(created_at__gte=midnight, created_at__lt=midnight + timedelta(days=1))
     return dict(orders.order_by().values_list("state").annotate(Count("id")))

@@ -9,7 +9,6 @@ from datetime import datetime
 from django.db import transaction
 
 from compliance.audit import EventType
-from compliance.services.alerts import raise_alert
 from ledger.selectors import instruments_named, portfolio_ids_of
 from oms.lib.actors import BROKER
 from oms.lib.clock import ist_date
@@ -44,12 +43,11 @@ def adopt(broker_account_id: int, strangers: Sequence[OrderSnapshot], *, at: dat
             owner = {"account": broker_account.default_account.code, "ucc": broker_account.default_account.ucc}
             desk.note(order, EventType.ORDER_ADOPTED, owner | _described(order, snapshot))
             desk.fire(order, Event.ACK, {"broker_order_id": order.broker_order_id})
-        desk.write()
-        raise_alert(
-            key=f"external:{broker_account_id}:{ist_date(at)}", kind="EXTERNAL_ORDER", at=at,
-            account_id=broker_account.default_account_id, order_id=order.id,
+        desk.alert(
+            order, key=f"external:{broker_account_id}:{ist_date(at)}", kind="EXTERNAL_ORDER",
             summary=f"Orders that were not sent from here appeared at {broker_account.name}, the latest {order}",
         )  # fmt: skip
+        desk.write()
     return list(desk.orders.values())
 
 

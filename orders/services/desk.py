@@ -1,27 +1,33 @@
-"""The unit of work of every order service: locked orders, the books, and what is to be written.
+"""The unit of work of every order service: locked orders, what they hold, and what is to be written.
 
 A service opens a desk on a list of orders, decides order by order in memory, and writes once: a handful
-of set-based statements, whatever the length of the list. Lock order everywhere: orders ascending, then
-the books (positions, then capital accounts).
+of set-based statements, whatever the length of the list. What belongs to the orders (their books, their
+open amendments) is read for all of them at once, when it is first asked for. Lock order everywhere: orders
+ascending, then the books (positions, then capital accounts).
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from compliance import audit
 from compliance.audit import EventDraft, EventType
+from compliance.services.alerts import AlertDraft, raise_alerts
 from ledger.selectors import instruments_by_id, open_reservations
 from ledger.services.books import Books, PositionKey, Reservation
 from oms.lib.actors import Actor
 from oms.lib.db import fetch_models, insert_rows, one_round_trip, require_transaction, update_rows
 from oms.lib.money import ZERO
 from orders import lifecycle
-from orders.lifecycle import Change
 from orders.models import Amendment, BrokerMessage, Execution, Order
 from orders.states import Event
+
+if TYPE_CHECKING:
+    from ledger.models import Instrument
+    from orders.lifecycle import Change
 
 MUTABLE = (
     "state", "quantity", "price", "stop_price", "type", "time_in_force", "disclosed_quantity", "filled_quantity",
@@ -38,41 +44,86 @@ EXECUTION_COLUMNS = (
     "id", "order", "account_id", "broker_account", "exchange", "broker_order_id", "trade_id", "trade_date", "side",
     "quantity", "price", "charges", "is_inferred", "reverses", "traded_at", "recorded_at",
 )  # fmt: skip
-AMENDMENT_COLUMNS = ("state", "attempts", "due_at", "sent_at", "complete_misses", "message", "updated_at")
+MESSAGE_COLUMNS = ("id", "order", "source", "summary", "raw", "received_at")
+AMENDMENT_COLUMNS = ("state", "attempts", "due_at", "sent_at", "message", "updated_at")
+AMENDMENT_ON_ASKING = tuple(column.name for column in Amendment._meta.concrete_fields)
 
 
 @dataclass
 class Desk:
-    """Make one with `Desk.open`, or directly for orders that do not exist yet."""
+    """Make one with `Desk.open`, or directly for orders that do not exist yet.
+
+    `executes` says that executions may be booked: positions that do not exist yet are made with the books.
+    """
 
     actor: Actor
     at: datetime
+    executes: bool = False
     orders: dict[UUID, Order] = field(default_factory=dict)
-    books: Books | None = None
-    reservations: dict[UUID, Reservation] = field(default_factory=dict)
-    instruments: dict[int, Any] = field(default_factory=dict)
+    _books: Books | None = None
+    _reservations: dict[UUID, Reservation] = field(default_factory=dict)
+    _instruments: "dict[int, Instrument]" = field(default_factory=dict)
+    _open_amendments: dict[UUID, list[Amendment]] | None = None
     _events: list[EventDraft] = field(default_factory=list)
     _new: list[Order] = field(default_factory=list)
     _changed: dict[UUID, Order] = field(default_factory=dict)
     _executions: list[Execution] = field(default_factory=list)
     _messages: list[BrokerMessage] = field(default_factory=list)
-    _amendments: dict[UUID, Amendment] = field(default_factory=dict)
+    _asked: list[Amendment] = field(default_factory=list)
+    _amended: dict[UUID, Amendment] = field(default_factory=dict)
+    _alerts: list[AlertDraft] = field(default_factory=list)
 
     @classmethod
-    def open(cls, order_ids: Iterable[UUID], *, actor: Actor, at: datetime) -> "Desk":
+    def open(cls, order_ids: Iterable[UUID], *, actor: Actor, at: datetime, executes: bool = False) -> "Desk":
         """Lock the orders, ascending. Ids that do not exist are left out."""
         require_transaction()
         ids = sorted(set(order_ids))
         rows = fetch_models(Order, "WHERE t.id = ANY(%(ids)s) ORDER BY t.id FOR NO KEY UPDATE", {"ids": ids})
-        return cls(actor=actor, at=at, orders={order.id: order for order in rows})
+        return cls(actor=actor, at=at, executes=executes, orders={order.id: order for order in rows})
 
-    def open_books(
-        self, orders: Sequence[Order], *, create_positions: bool = False, books: Books | None = None
-    ) -> Books:
-        """Lock the capital accounts and positions of `orders` (unless `books` has them) and load what each holds."""
+    @property
+    def books(self) -> Books:
+        """The books of all orders on the desk: locked and loaded when first asked for."""
+        return self._books or self._open_books()
+
+    @property
+    def reservations(self) -> dict[UUID, Reservation]:
+        """What each order on the desk holds of the books. Opens them."""
+        if self._books is None:
+            self._open_books()
+        return self._reservations
+
+    def instrument_of(self, order: Order) -> "Instrument":
+        """The order's instrument. Opens the books; asking for one that is not on file is a fault."""
+        if self._books is None:
+            self._open_books()
+        assert order.instrument_id is not None
+        return self._instruments[order.instrument_id]
+
+    def bring(self, books: Books) -> None:
+        """Work on books that the caller has opened, instead of opening them; they cover all orders on the desk."""
+        self._books = books
+        self._load_reservations()
+
+    def _open_books(self) -> Books:
+        self._load_reservations()
+        self._books = Books.open(
+            portfolio_ids=[order.portfolio_id for order in self.orders.values()],
+            position_keys=[key for order in self.orders.values() if (key := position_key(order))],
+            create_positions=self.executes,
+            actor=self.actor,
+            at=self.at,
+        )
+        return self._books
+
+    def _load_reservations(self) -> None:
+        orders = [order for order in self.orders.values() if order.id not in self._reservations]
+        if not orders:
+            return
         held = open_reservations([order.id for order in orders])
+        self._instruments = instruments_by_id(order.instrument_id for order in orders if order.instrument_id)
         for order in orders:
-            self.reservations[order.id] = Reservation(
+            self._reservations[order.id] = Reservation(
                 order_id=order.id,
                 portfolio_id=order.portfolio_id,
                 position_key=position_key(order),
@@ -80,28 +131,52 @@ class Desk:
                 reserved=held.get(order.id, ZERO),
                 units=order.reserved_units,
             )
-        keys = [key for order in orders if (key := position_key(order))]
-        self.instruments = instruments_by_id(key[1] for key in keys)
-        self.books = books or Books.open(
-            portfolio_ids=[order.portfolio_id for order in orders],
-            position_keys=keys,
-            create_positions=create_positions,
-            actor=self.actor,
-            at=self.at,
+
+    def open_amendments(self, order: Order) -> list[Amendment]:
+        """Those of the order's amendments that are still open, oldest first. One query for all orders on the desk."""
+        if self._open_amendments is None:
+            self._open_amendments = self._load_amendments()
+        return [a for a in self._open_amendments[order.id] if a.state in Amendment.OPEN_STATES]
+
+    def _load_amendments(self) -> dict[UUID, list[Amendment]]:
+        found: dict[UUID, list[Amendment]] = defaultdict(list)
+        rows = fetch_models(
+            Amendment,
+            "WHERE t.order_id = ANY(%(orders)s) AND t.state = ANY(%(open)s) ORDER BY t.created_at, t.id",
+            {"orders": list(self.orders), "open": list(Amendment.OPEN_STATES)},
         )
-        return self.books
+        for amendment in (*rows, *self._asked):
+            # One that a service has read and changed already is the one that counts.
+            found[amendment.order_id].append(self._amended.get(amendment.id, amendment))
+        return found
 
-    def instrument_of(self, order: Order) -> Any:
-        """The order's instrument, once the books are open; asking for one that is not on file is a fault."""
-        assert order.instrument_id is not None
-        return self.instruments[order.instrument_id]
+    def fire(
+        self,
+        order: Order,
+        event: Event,
+        data: dict[str, Any] | None = None,
+        *,
+        recorded_as: EventType | None = None,
+        actor: Actor | None = None,
+        broker_time: str = "",
+    ) -> "Change | None":
+        """Advance the order and record it. None when the event is stale or a repeat.
 
-    def fire(self, order: Order, event: Event, data: dict[str, Any] | None = None, **kwargs: Any) -> Change | None:
-        """Advance the order and record it. None when the event is stale or a repeat."""
+        What has a name of its own (`recorded_as`) is a fact that is recorded even where it leaves the state as it
+        was: a further part of an order that is part-filled already.
+        """
         change = lifecycle.advance(order, event, at=self.at)
         if change is not None:
-            self.note(order, change.recorded_as, {"state": order.state, **(data or {})}, **kwargs)
+            self.revise(order)
+        name = recorded_as or (change.recorded_as if change else None)
+        if name is not None:
+            self.note(order, name, {"state": order.state, **(data or {})}, actor=actor, broker_time=broker_time)
         return change
+
+    def revise(self, order: Order) -> None:
+        """The order is no longer what its readers know: the version that they name must be a new one."""
+        order.version += 1
+        self.touch(order)
 
     def note(
         self, order: Order, type: EventType, data: dict[str, Any], *, actor: Actor | None = None, broker_time: str = ""
@@ -116,9 +191,10 @@ class Desk:
         self._changed[order.id] = order
 
     def add(self, order: Order) -> None:
-        """A new order is to be inserted."""
+        """A new order is to be inserted. It holds nothing yet."""
         self._new.append(order)
         self.orders[order.id] = order
+        self._reservations[order.id] = Reservation(order.id, order.portfolio_id, position_key(order))
 
     def execute(self, execution: Execution) -> None:
         """A new execution is to be inserted."""
@@ -128,33 +204,61 @@ class Desk:
         """A broker's answer is to be kept for the timeline."""
         self._messages.append(message)
 
+    def ask(self, amendment: Amendment) -> None:
+        """A new amendment is to be inserted, as it is by the time of writing."""
+        self._asked.append(amendment)
+        if self._open_amendments is not None:
+            self._open_amendments[amendment.order_id].append(amendment)
+
     def amend(self, amendment: Amendment) -> None:
         """A locked amendment is to be written."""
         amendment.updated_at = self.at
-        self._amendments[amendment.id] = amendment
+        self._amended[amendment.id] = amendment
+
+    def alert(
+        self,
+        order: Order,
+        *,
+        key: str,
+        kind: str,
+        summary: str,
+        severity: str = "WARNING",
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        """An alert about the order is to be raised, as `raise_alert` does."""
+        self._alerts.append(
+            AlertDraft(
+                key=key, kind=kind, summary=summary, severity=severity, details=details or {},
+                account_id=order.account_id, order_id=order.id,
+            )
+        )  # fmt: skip
 
     def write(self) -> None:
         """Write everything in one round trip. Events are first, since recording moves the heads that orders carry."""
         with one_round_trip():
             self._send_rows()
-        if self._messages:
-            BrokerMessage.objects.bulk_create(self._messages)
-        if self.books is not None:
-            self.books.report()
+        if self._books is not None:
+            self._books.forget_available()
 
     def _send_rows(self) -> None:
         audit.record(self._events, actor=self.actor, at=self.at)
         for order in (*self._new, *self._changed.values()):
-            reservation = self.reservations.get(order.id)
+            reservation = self._reservations.get(order.id)
             if reservation is not None:
                 order.reserved_units, order.reserve_id = reservation.units, reservation.reserve_id
         insert_rows(Order, ON_CREATION, self._new)
         new = {order.id for order in self._new}
         update_rows(Order, MUTABLE, [order for pk, order in sorted(self._changed.items()) if pk not in new])
         insert_rows(Execution, EXECUTION_COLUMNS, self._executions)
-        update_rows(Amendment, AMENDMENT_COLUMNS, list(self._amendments.values()))
-        if self.books is not None:
-            self.books.send_rows()
+        asked = {amendment.id for amendment in self._asked}
+        update_rows(Amendment, AMENDMENT_COLUMNS, [a for pk, a in self._amended.items() if pk not in asked])
+        insert_rows(Amendment, AMENDMENT_ON_ASKING, self._asked)
+        insert_rows(BrokerMessage, MESSAGE_COLUMNS, self._messages)
+        overdrafts: list[AlertDraft] = []
+        if self._books is not None:
+            self._books.send_rows()
+            overdrafts = self._books.overdrafts()
+        raise_alerts([*self._alerts, *overdrafts], at=self.at)
 
 
 def position_key(order: Order) -> PositionKey | None:

@@ -10,11 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from compliance.audit import EventType
-from compliance.services.alerts import raise_alert
 from oms.lib.clock import ist_date
 from oms.lib.ids import new_id
 from oms.lib.money import ZERO
-from orders.lifecycle import advance
+from orders import alert_keys
 from orders.models import Execution, Order
 from orders.services import postings
 from orders.services.desk import Desk
@@ -79,9 +78,9 @@ def _check_repeats(desk: Desk, order: Order, trades: Sequence[TradeSnapshot], ac
     for trade in trades:
         known = have.get((trade.exchange, trade.trade_id, trade.trade_date))
         if known is not None and (known.quantity, known.price) != (trade.quantity, trade.price):
-            raise_alert(
-                key=f"trade-changed:{known.pk}", kind="TRADE_CHANGED", severity="CRITICAL", at=desk.at,
-                account_id=order.account_id, order_id=order.id, details={"raw": str(trade.raw)[:2000]},
+            desk.alert(
+                order, key=alert_keys.trade_changed(known.pk), kind="TRADE_CHANGED", severity="CRITICAL",
+                details={"raw": str(trade.raw)[:2000]},
                 summary=f"Trade {trade.trade_id} was {known.quantity} @ {known.price} and is now reported as "
                 f"{trade.quantity} @ {trade.price}",
             )  # fmt: skip
@@ -130,25 +129,25 @@ def _record(desk: Desk, order: Order, execution: Execution, *, replaces: Decimal
     order.charges += execution.charges
     desk.execute(execution)
     full = order.filled_quantity >= whole
-    advance(order, Event.FILL_FULL if full else Event.FILL_PART, at=desk.at)
-    desk.note(
+    desk.fire(
         order,
-        EventType.ORDER_FILLED if full else EventType.ORDER_PARTIALLY_FILLED,
+        Event.FILL_FULL if full else Event.FILL_PART,
         {
             "execution_id": execution.id, "trade_id": execution.trade_id, "inferred": execution.is_inferred,
             "quantity": execution.quantity, "price": execution.price, "charges": execution.charges,
-            "filled": order.filled_quantity, "remaining": max(order.remaining_quantity, ZERO), "state": order.state,
+            "filled": order.filled_quantity, "remaining": max(order.remaining_quantity, ZERO),
             "symbol": order.symbol, "exchange": order.exchange, "side": order.side, "product": order.product,
             "broker_order_id": order.broker_order_id, "exchange_order_id": order.exchange_order_id,
             "traded_at": execution.traded_at,
         },
+        recorded_as=EventType.ORDER_FILLED if full else EventType.ORDER_PARTIALLY_FILLED,
     )  # fmt: skip
     return execution
 
 
 def _undo(desk: Desk, order: Order, execution: Execution) -> Execution:
     """Undo one execution: in the books, on the order, and by a row that points at it."""
-    postings.books_of(desk).reverse(execution.pk)
+    desk.books.reverse(execution.pk)
     order.filled_quantity -= execution.quantity
     order.filled_value -= execution.quantity * execution.price
     order.charges -= execution.charges
@@ -169,9 +168,8 @@ def _undo(desk: Desk, order: Order, execution: Execution) -> Execution:
 def _unbooked(desk: Desk, order: Order, snapshot: OrderSnapshot) -> bool:
     """An external order in an instrument that we do not know cannot be booked: a person must look."""
     if snapshot.filled_quantity > order.filled_quantity:
-        raise_alert(
-            key=f"unbooked:{order.id}", kind="UNBOOKED_EXECUTION", severity="CRITICAL", at=desk.at,
-            account_id=order.account_id, order_id=order.id,
+        desk.alert(
+            order, key=f"unbooked:{order.id}", kind="UNBOOKED_EXECUTION", severity="CRITICAL",
             summary=f"{order} executed at the broker, but the instrument is not on file: sync instruments",
         )  # fmt: skip
     return False

@@ -140,14 +140,11 @@ _UNSETTLED = frozenset({State.CREATED, State.SUBMITTING, State.UNKNOWN, State.LO
 
 def _apply_chunk(todo: Sequence[tuple[UUID, Observation]], *, at: datetime, source: str) -> None:
     with transaction.atomic(durable=True):
-        desk = Desk.open([pk for pk, _ in todo], actor=BROKER, at=at)
-        orders = list(desk.orders.values())
-        desk.open_books(orders, create_positions=any(o.trades or o.snapshot.filled_quantity for _, o in todo))
-        executions = _executions_of(orders)
-        amendments = _open_amendments_of(orders)
-        for pk, observation in todo:
-            order = desk.orders[pk]
-            observe(desk, order, observation, executions[pk], amendments[pk], source=source)
+        executes = any(seen.trades or seen.snapshot.filled_quantity for _, seen in todo)
+        desk = Desk.open([pk for pk, _ in todo], actor=BROKER, at=at, executes=executes)
+        executions = _executions_of(list(desk.orders.values()))
+        for pk, seen in todo:
+            observe(desk, desk.orders[pk], seen, executions[pk], source=source)
         desk.write()
 
 
@@ -158,25 +155,9 @@ def _executions_of(orders: Sequence[Order]) -> dict[UUID, list[Execution]]:
     return found
 
 
-def _open_amendments_of(orders: Sequence[Order]) -> dict[UUID, list[Amendment]]:
-    found: dict[UUID, list[Amendment]] = defaultdict(list)
-    rows = Amendment.objects.filter(order__in=[o.id for o in orders], state__in=Amendment.OPEN_STATES)
-    for amendment in rows.order_by("created_at"):
-        found[amendment.order_id].append(amendment)
-    return found
-
-
-def observe(
-    desk: Desk,
-    order: Order,
-    seen: Observation,
-    executions: list[Execution],
-    amendments: list[Amendment],
-    *,
-    source: str,
-) -> None:
+def observe(desk: Desk, order: Order, seen: Observation, executions: list[Execution], *, source: str) -> None:
     """Bring one locked order to what the broker says: terms, then executions, then status, then capital."""
-    snapshot, before = seen.snapshot, State(order.state)
+    snapshot, before, amendments = seen.snapshot, State(order.state), desk.open_amendments(order)
     if not _is_behind(order, snapshot):
         _link(desk, order, snapshot, source)
     confirm_modifications(desk, order, snapshot, amendments, looked_at=seen.looked_at)
@@ -191,22 +172,22 @@ def observe(
         desk.fire(order, event, _said(snapshot, amendments), broker_time=snapshot.broker_time)
     _complete(desk, order, snapshot)
     if snapshot.status is BrokerStatus.UNHEARD_OF:
-        raise_alert(
-            key=f"status:{snapshot.raw_status}", kind="UNKNOWN_STATUS", at=desk.at, order_id=order.id,
+        desk.alert(
+            order, key=f"status:{snapshot.raw_status}", kind="UNKNOWN_STATUS",
             summary=f"The broker uses a status we have never seen: {snapshot.raw_status!r}; treated as live",
         )  # fmt: skip
     _post_ending(desk, order, before)
     close_amendments(desk, order, amendments, looked_at=seen.looked_at)
     if event in ENDINGS and _is_behind(order, snapshot) and seen.looked_at is not None:
-        raise_alert(
-            key=f"fill-shrank:{order.id}", kind="FILL_SHRANK", severity="CRITICAL", at=desk.at, order_id=order.id,
-            account_id=order.account_id, summary=f"{order}: the broker counts {snapshot.filled_quantity:f} executed, "
-            f"its trades {order.filled_quantity:f}: a trade may have been cancelled by the exchange",
+        desk.alert(
+            order, key=f"fill-shrank:{order.id}", kind="FILL_SHRANK", severity="CRITICAL",
+            summary=f"{order}: the broker counts {snapshot.filled_quantity:f} executed, its trades "
+            f"{order.filled_quantity:f}: a trade may have been cancelled by the exchange",
         )  # fmt: skip
     if grew and before in ENDED and before is not State.LOST:
-        raise_alert(
-            key=f"late-fill:{order.id}", kind="LATE_FILL", severity="CRITICAL", at=desk.at, order_id=order.id,
-            account_id=order.account_id, summary=f"{order} executed after it was {before}",
+        desk.alert(
+            order, key=f"late-fill:{order.id}", kind="LATE_FILL", severity="CRITICAL",
+            summary=f"{order} executed after it was {before}",
         )  # fmt: skip
 
 

@@ -19,17 +19,16 @@ from compliance.screening.facts import Denial
 from compliance.screening.rules import Finding, Verdict, screen
 from compliance.selectors import lock_tradable_accounts
 from ledger.rates import NoRate, capital_needed
-from ledger.services.books import InsufficientCapital, Reservation
+from ledger.services.books import InsufficientCapital
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
 from oms.lib.errors import Conflict, Invalid, NotFound
 from oms.lib.hints import hint
 from oms.lib.ids import new_id, tag_of
 from oms.lib.money import ZERO
-from orders.lifecycle import advance
 from orders.models import Order
 from orders.services import postings
-from orders.services.desk import Desk, position_key
+from orders.services.desk import Desk
 from orders.services.surroundings import Intake, gather
 from orders.states import Event, State
 from orders.types import OrderRequest
@@ -59,7 +58,8 @@ def place_orders(
             if idempotent is not None:
                 idempotency.check(idempotent.claim)
             intake = gather(requests, accounts, actor=actor, at=at)
-            desk = Desk(actor=actor, at=at, books=intake.books)
+            desk = Desk(actor=actor, at=at)
+            desk.bring(intake.books)
             orders = [_take(request, intake, desk, user, origin) for request in requests]
             desk.write()
             if idempotent is not None:
@@ -107,7 +107,7 @@ def _reserve(
     if order.product == "CNC" and order.side == "SELL" and opens:
         message = f"Only {closes:f} units are held and free to sell."
         return _denied(verdict, Denial.INSUFFICIENT_HOLDINGS, message, order.quantity, closes, "/quantity")
-    reservation = Reservation(order.id, order.portfolio_id, position_key(order))
+    reservation = desk.reservations[order.id]
     try:
         need = capital_needed(
             intake.card, instrument, product=order.product, side=order.side,
@@ -119,7 +119,6 @@ def _reserve(
     except InsufficientCapital as error:
         free = intake.books.portfolios[order.portfolio_id].free
         return _denied(verdict, Denial.INSUFFICIENT_CAPITAL, error.detail, need, free, "/quantity")
-    desk.reservations[order.id] = reservation
     order.tag = tag_of(order.id)
     desk.note(order, EventType.ORDER_CREATED, _description(order, verdict, intake))
     postings.note_capital(desk, order, EventType.CAPITAL_RESERVED, need, units=closes)
@@ -136,8 +135,8 @@ def _refuse(order: Order, verdict: Verdict, intake: Intake, desk: Desk) -> None:
     assert denial is not None
     order.rejection_code, order.rejection_reason = denial.code.value, denial.message[:500]
     order.denial = denial  # for the door that answers this very request: which field was at fault
-    advance(order, Event.DEF_REJECT, at=desk.at)
-    desk.note(order, EventType.RISK_REJECTED, {**_description(order, verdict, intake), "reason": denial.message})
+    data = {**_description(order, verdict, intake), "reason": denial.message}
+    desk.fire(order, Event.DEF_REJECT, data, recorded_as=EventType.RISK_REJECTED)
 
 
 def _order(

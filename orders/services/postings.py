@@ -9,7 +9,7 @@ from typing import Any
 from compliance.audit import EventType
 from ledger.positions import Trade
 from ledger.rates import RateCard, capital_needed, charges_on, rate_card, reserve_price
-from ledger.services.books import Booking, Books, Fill, Reservation
+from ledger.services.books import Booking, Fill, Reservation
 from ledger.services.books import Status as ReserveStatus
 from oms.lib.clock import ist_date
 from oms.lib.money import ZERO
@@ -17,12 +17,6 @@ from orders.models import Execution, Order
 from orders.services.desk import Desk
 from orders.states import State
 from orders.types import OrderType, Terms, TimeInForce
-
-
-def books_of(desk: Desk) -> Books:
-    """The desk's books. A programming error when they were not opened."""
-    assert desk.books is not None, "open the books before posting"
-    return desk.books
 
 
 def terms_of(order: Order) -> Terms:
@@ -52,7 +46,7 @@ def need_of(card: RateCard, order: Order, instrument: Any, terms: Terms, closes:
 
 def note_capital(desk: Desk, order: Order, type: EventType, amount: Decimal, **more: Any) -> None:
     """Record a movement of the order's capital with the buckets as they stand after it."""
-    portfolio = books_of(desk).portfolios[order.portfolio_id]
+    portfolio = desk.books.portfolios[order.portfolio_id]
     data = {
         "portfolio": portfolio.code, "amount": amount, "free": portfolio.free, "reserved": portfolio.reserved,
         "allocated": portfolio.allocated, **more,
@@ -65,7 +59,7 @@ def reserve(
 ) -> None:
     """Reserve for a new, dearer or revived order. Raises InsufficientCapital unless forced by the broker's word."""
     key = f"{order.id}:RESERVE:{order.version}"
-    books_of(desk).reserve(reservation, amount, key=key, units=units, forced=forced)
+    desk.books.reserve(reservation, amount, key=key, units=units, forced=forced)
     if amount or units:
         note_capital(desk, order, EventType.CAPITAL_RESERVED, amount, units=units)
 
@@ -74,7 +68,7 @@ def release(desk: Desk, order: Order, *, failed: bool = False) -> None:
     """Give back whatever an order still holds, because it ended."""
     reservation = desk.reservations[order.id]
     units = reservation.units
-    amount = books_of(desk).release(reservation, failed=failed)
+    amount = desk.books.release(reservation, failed=failed)
     if amount or units:
         type = EventType.CAPITAL_FAILED if failed else EventType.CAPITAL_RELEASED
         note_capital(desk, order, type, amount, units=units)
@@ -85,7 +79,7 @@ def lower(desk: Desk, order: Order, amount: Decimal, key: str) -> None:
     reservation = desk.reservations[order.id]
     amount = min(max(amount, ZERO), reservation.reserved)
     units = max(reservation.units - max(order.remaining_quantity, ZERO), ZERO)
-    books_of(desk).lower(reservation, amount, key=key, units=units)
+    desk.books.lower(reservation, amount, key=key, units=units)
     if amount or units:
         note_capital(desk, order, EventType.CAPITAL_RELEASED, amount, units=units)
 
@@ -113,7 +107,7 @@ def book_execution(desk: Desk, order: Order, execution: Execution, *, replaces: 
         draws=max(execution.quantity - replaces, ZERO),
         trade_date=execution.trade_date,
     )
-    booking = books_of(desk).book(desk.reservations[order.id], fill)
+    booking = desk.books.book(desk.reservations[order.id], fill)
     note_capital(
         desk, order, EventType.CAPITAL_ALLOCATED, booking.effect.allocated, execution_id=execution.id,
         released=booking.effect.released + booking.returned, realised=booking.effect.realised,
@@ -129,11 +123,11 @@ def reinstate(desk: Desk, order: Order, before: State) -> None:
     """
     reservation = desk.reservations[order.id]
     if before is State.UNKNOWN:
-        books_of(desk).mark_reserve(reservation, ReserveStatus.PENDING)
+        desk.books.mark_reserve(reservation, ReserveStatus.PENDING)
         return
     if reservation.position_key is None:
         return
-    closes = min(books_of(desk).closable(reservation.position_key, order.side), order.remaining_quantity)
+    closes = min(desk.books.closable(reservation.position_key, order.side), order.remaining_quantity)
     terms = terms_of(order)
     price = worst_price(order, terms, order.price_at_entry) or ZERO
     instrument, card = desk.instrument_of(order), rate_card(ist_date(desk.at))

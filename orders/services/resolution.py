@@ -11,15 +11,15 @@ from uuid import UUID
 from django.db import transaction
 
 from compliance.selectors import was_raised
-from compliance.services.alerts import raise_alert
 from oms.lib.actors import SYSTEM
+from orders import alert_keys
 from orders.models import Amendment, Order
+from orders.order_day import is_over
 from orders.selectors import expected_in_book
 from orders.services import postings
 from orders.services.amendments.outcomes import SETTLES_WITHIN, close_with
 from orders.services.desk import Desk
 from orders.states import Event, State
-from orders.trading_days import is_over
 
 #: A poll begun earlier than this after the attempt may simply have been too early.
 VISIBLE_WITHIN = timedelta(seconds=5)
@@ -41,8 +41,6 @@ def count_misses(broker_account_id: int, shown: Collection[str], *, begun_at: da
         ]
         desk = Desk.open(absent, actor=SYSTEM, at=at)
         over = [o for o in desk.orders.values() if o.state != State.UNKNOWN and is_over(o, at)]
-        if over:
-            desk.open_books(over)
         for order in desk.orders.values():
             if order.state == State.UNKNOWN or order in over:
                 order.complete_misses += 1
@@ -62,9 +60,8 @@ def _was_due(order: Order, begun_at: datetime) -> bool:
 def _expire(desk: Desk, order: Order) -> None:
     desk.fire(order, Event.B_EXPIRE, {"reason": "gone from the order book after its day"})
     postings.release(desk, order)
-    raise_alert(
-        key=f"gone:{order.id}", kind="GONE_OVERNIGHT", severity="CRITICAL", at=desk.at,
-        account_id=order.account_id, order_id=order.id,
+    desk.alert(
+        order, key=f"gone:{order.id}", kind="GONE_OVERNIGHT", severity="CRITICAL",
         summary=f"{order} of {order.trade_date} was working when last seen and is taken to have expired: "
         f"compare its {order.filled_quantity:f} executed with the broker's trades of that day",
     )  # fmt: skip
@@ -75,12 +72,11 @@ def _leave_to_an_operator(desk: Desk, order: Order) -> None:
 
     Said once, though every later poll finds the same.
     """
-    key = f"unresolved:{order.id}"
+    key = alert_keys.unresolved(order.id)
     if was_raised(key):
         return
-    raise_alert(
-        key=key, kind="UNRESOLVED_YESTERDAY", severity="CRITICAL", at=desk.at,
-        account_id=order.account_id, order_id=order.id,
+    desk.alert(
+        order, key=key, kind="UNRESOLVED_YESTERDAY", severity="CRITICAL",
         summary=f"Nobody knows whether {order} (tag {order.tag}) of {order.trade_date} reached the broker, whose book "
         "no longer tells: look in its order history of that day; the capital stays reserved until then",
     )  # fmt: skip
@@ -112,8 +108,6 @@ def mark_lost(order_ids: Iterable[UUID], *, at: datetime) -> int:
     with transaction.atomic(durable=True):
         desk = Desk.open(order_ids, actor=SYSTEM, at=at)
         orders = [o for o in desk.orders.values() if _may_be_lost(o, at)]
-        if orders:
-            desk.open_books(orders)
         for order in orders:
             desk.fire(order, Event.NOT_FOUND, {"complete_polls": order.complete_misses, "targeted_looks": 1})
             postings.release(desk, order, failed=True)

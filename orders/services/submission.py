@@ -6,22 +6,21 @@ An order is claimed once; whatever happens to the worker after that, nobody send
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
 
 from ledger.services.books import Status as ReserveStatus
 from oms.lib.actors import BROKER, SYSTEM
-from oms.lib.clock import ist_date
 from oms.lib.db import fetch_rows
 from orders.models import BrokerMessage, Order
+from orders.order_day import DAY_LASTS, day_parameters
 from orders.services import postings
 from orders.services.amendments.outcomes import close_with
 from orders.services.desk import Desk
 from orders.services.halts import Halt, halts_of
 from orders.states import Event, State
-from orders.trading_days import last_weekday
 from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Side, Unconfirmed, Variety
 
 #: A broker call is bounded by 7 s and tried for 2 s more; an older claim has nobody left to answer for it.
@@ -48,8 +47,6 @@ def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Su
         desk = Desk.open(ids, actor=SYSTEM, at=at)
         waiting = list(desk.orders.values())
         halted = {pk: halt for pk, halt in halts_of(waiting).items() if not _closes(desk.orders[pk], halt)}
-        if halted:
-            desk.open_books([order for order in waiting if order.id in halted])
         for order in waiting:
             if order.id in halted:
                 _refuse_halted(desk, order, halted[order.id])
@@ -63,19 +60,14 @@ def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Su
 
 def _lock_waiting(broker_account_id: int, limit: int, at: datetime) -> list[UUID]:
     rows = fetch_rows(
-        """SELECT o.id FROM orders_order AS o JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
+        f"""SELECT o.id FROM orders_order AS o JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
            WHERE o.broker_account_id = %(broker)s AND o.state = 'CREATED' AND o.broker_order_id = ''
              AND b.session_state = 'OPEN' AND b.poll_message = ''
-             AND o.trade_date >= CASE o.variety WHEN 'amo' THEN %(amo_from)s ELSE %(today)s END
-           ORDER BY o.id LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED""",
-        {"broker": broker_account_id, "limit": limit, **_first_days(at)},
+             AND {DAY_LASTS}
+           ORDER BY o.id LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED""",  # noqa: S608  no value is in it
+        {"broker": broker_account_id, "limit": limit, **day_parameters(at)},
     )
     return [pk for (pk,) in rows]
-
-
-def _first_days(at: datetime) -> dict[str, date]:
-    """From which trade dates orders may still be sent; `orders.trading_days.is_over` as an index can use it."""
-    return {"today": ist_date(at), "amo_from": last_weekday(at)}
 
 
 def _closes(order: Order, halt: Halt) -> bool:
@@ -128,14 +120,12 @@ def _accepted(desk: Desk, order: Order, broker_order_id: str) -> None:
         desk.touch(order)
     change = desk.fire(order, Event.ACK, {"broker_order_id": broker_order_id})
     if change is not None and change.source in (State.UNKNOWN, State.LOST):
-        desk.open_books([order])
         postings.reinstate(desk, order, change.source)
 
 
 def _refused(desk: Desk, order: Order, code: str, message: str) -> None:
     order.rejection_code, order.rejection_reason = code[:40], message[:500]
     if desk.fire(order, Event.DEF_REJECT, {"code": code, "reason": message, "by": "broker"}):
-        desk.open_books([order])
         postings.release(desk, order, failed=True)
         close_with(desk, [order])
     else:
@@ -144,8 +134,7 @@ def _refused(desk: Desk, order: Order, code: str, message: str) -> None:
 
 def _unconfirmed(desk: Desk, order: Order, message: str) -> None:
     if desk.fire(order, Event.AMBIGUOUS, {"reason": message}):
-        desk.open_books([order])
-        postings.books_of(desk).mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
+        desk.books.mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
 
 
 def _message(order: Order, outcome: Outcome, at: datetime) -> BrokerMessage:
@@ -166,11 +155,9 @@ def abandon_submissions(*, at: datetime) -> int:
         )
         desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
         orders = list(desk.orders.values())
-        if orders:
-            desk.open_books(orders)
         for order in orders:
             desk.fire(order, Event.AMBIGUOUS, {"reason": "the worker that was sending it died"})
-            postings.books_of(desk).mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
+            desk.books.mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
         desk.write()
     return len(orders)
 
@@ -182,15 +169,13 @@ def expire_unsent(*, at: datetime) -> int:
     """
     with transaction.atomic(durable=True):
         rows = fetch_rows(
-            """SELECT id FROM orders_order WHERE state = 'CREATED' AND broker_order_id = ''
-                 AND trade_date < CASE variety WHEN 'amo' THEN %(amo_from)s ELSE %(today)s END
-               ORDER BY id LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",
-            _first_days(at),
+            f"""SELECT o.id FROM orders_order AS o WHERE o.state = 'CREATED' AND o.broker_order_id = ''
+                 AND NOT ({DAY_LASTS})
+               ORDER BY o.id LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",  # noqa: S608  no value is in it
+            day_parameters(at),
         )
         desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
         orders = list(desk.orders.values())
-        if orders:
-            desk.open_books(orders)
         for order in orders:
             desk.fire(order, Event.B_EXPIRE, {"reason": "its day ended before it could be sent", "by": "the house"})
             postings.release(desk, order)

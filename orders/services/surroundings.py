@@ -15,10 +15,10 @@ from django.conf import settings
 from compliance.screening.facts import Contract, Limits, Proposal, Surroundings
 from compliance.screening.limits import strictest
 from compliance.selectors import Controls, algos_named, control_reads
-from ledger.market.hours import is_open
+from ledger.market.calendar import Market, is_open
 from ledger.market.prices import get_prices
 from ledger.rates import RateCard, rate_card, reserve_price
-from ledger.selectors import instruments_named, portfolio_ids_of
+from ledger.selectors import held_units, instruments_named, portfolio_ids_of
 from ledger.services.books import Books
 from ledger.services.locking import books_locked
 from oms.lib.actors import Actor
@@ -98,7 +98,7 @@ class Intake:
             products=account.products,
             contract=instrument and _contract(instrument),
             has_broker=route is not None,
-            market_is_open=route is not None and (route.always_open or is_open(request.exchange, self.at)),
+            market_is_open=route is not None and (route.always_open or is_open(Market(request.exchange), self.at)),
             mode=switch.mode if switch else "ACTIVE",
             mode_source=f"{switch.scope}: {switch.reason}" if switch else "",
             algo_named=bool(request.algo_id),
@@ -150,7 +150,9 @@ def gather(requests: Sequence[OrderRequest], accounts: Mapping[str, Account], *,
         *(one for asked, one in wanted if asked),
     )
     answers = iter(found)
-    sent, open_values, projected, fingerprints = (next(answers) if asked else one.parse([]) for asked, one in wanted)
+    sent, open_values, held, working, fingerprints = (
+        next(answers) if asked else one.parse([]) for asked, one in wanted
+    )
     return Intake(
         at=at,
         accounts=accounts,
@@ -164,7 +166,7 @@ def gather(requests: Sequence[OrderRequest], accounts: Mapping[str, Account], *,
         limits=limits,
         sent=sent,
         open_values=open_values,
-        projected=projected,
+        projected=selectors.projected_positions(held, working),
         fingerprints=fingerprints,
     )
 
@@ -176,7 +178,8 @@ def _usage(ids: Sequence[int], limits: Iterable[Limits], at: datetime) -> list[t
     return [
         (any(x.orders_per_second for x in limits), selectors.sent_this_second(ids, at)),
         (any(x.open_value for x in limits), selectors.open_values(ids)),
-        (any(x.position_quantity for x in limits), selectors.projected_positions(ids)),
+        (any(x.position_quantity for x in limits), held_units(ids)),
+        (any(x.position_quantity for x in limits), selectors.working_units(ids)),
         (window > 0, selectors.recent_fingerprints(ids, at - timedelta(seconds=int(window)))),
     ]
 

@@ -158,6 +158,16 @@ class TestDaysThatAreOver:
         miss(later, COMPLETE_MISSES, shown=shown, at=self.EVENING + timedelta(days=4))
         assert fresh(later).state == "EXPIRED"
 
+    def test_nor_over_a_holiday(self, order):
+        """Placed on Monday the 23rd it is for Wednesday: Tuesday is Guru Nanak's birthday."""
+        monday = self.EVENING + timedelta(days=3)
+        later = see(send(place(variety=Variety.AMO, at=monday), at=monday), BrokerStatus.PENDING)
+        shown = {order.broker_order_id}
+        miss(later, COMPLETE_MISSES, shown=shown, at=monday + timedelta(days=2))
+        assert fresh(later).state == "ACKED"
+        miss(later, COMPLETE_MISSES, shown=shown, at=monday + timedelta(days=3))
+        assert fresh(later).state == "EXPIRED"
+
     def test_not_while_the_book_still_shows_it(self, order):
         miss(order, 10, shown={order.broker_order_id}, at=self.EVENING + timedelta(days=1))
         assert fresh(order).state == "OPEN"

@@ -153,6 +153,15 @@ class TestADayThatEnded:
         assert "before it could be sent" in expired.data["reason"]
         assert expire_unsent(at=later) == 0
 
+    def test_over_a_holiday_an_after_market_order_waits_for_the_next_session(self):
+        """Placed on Monday the 23rd it is for Wednesday: Tuesday is Guru Nanak's birthday."""
+        order = place(variety=Variety.AMO, at=self.FRIDAY + timedelta(days=3))
+        wednesday = self.FRIDAY + timedelta(days=5)
+        assert expire_unsent(at=wednesday) == 0
+        assert expire_unsent(at=wednesday + timedelta(days=1)) == 1
+        order = place(variety=Variety.AMO, at=self.FRIDAY + timedelta(days=3))
+        assert claim(order, at=wednesday) == [order.pk]
+
     def test_the_day_is_that_of_india_and_the_sweep_sees_to_it(self, time_machine):
         order = place()
         time_machine.move_to(datetime(2026, 11, 20, 18, 29, 59, tzinfo=UTC), tick=False)

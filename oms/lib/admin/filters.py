@@ -1,7 +1,7 @@
 """Filters that an index can answer: days in IST as instants, and exact text."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
@@ -10,12 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateFilter, TextFilter
 
-from oms.lib.clock import IST
-
-
-def start_of(day: date) -> datetime:
-    """The instant at which a day begins in India."""
-    return datetime.combine(day, time(), IST)
+from oms.lib.clock import start_of_day
 
 
 class IndianDays(RangeDateFilter):
@@ -30,7 +25,8 @@ class IndianDays(RangeDateFilter):
                 day = date.fromisoformat(text)
             except ValueError:
                 return None
-            queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": start_of(day + timedelta(days=shift))})
+            edge = start_of_day(day + timedelta(days=shift))
+            queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": edge})
         return queryset
 
 

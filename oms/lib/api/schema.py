@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
@@ -56,11 +56,3 @@ class ExactDecimalSchema(OpenApiSerializerFieldExtension):
         if self.target.above is not None:
             number["exclusiveMinimum"] = int(self.target.above)
         return {"oneOf": [number, {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}]}
-
-
-class BearerScheme(OpenApiAuthenticationExtension):
-    target_class = "compliance.api.authentication.BearerAuthentication"
-    name = "bearer"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}

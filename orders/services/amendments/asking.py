@@ -51,7 +51,7 @@ def request_modify(
         _refuse_unmodifiable(order)
         change = change_of(desk, order, changes, accounts)
         amendment = _amendment(order, Amendment.Kind.MODIFY, actor, at, reason, change)
-        order.version += 1
+        desk.revise(order)
         desk.note(order, EventType.MODIFY_REQUESTED, {**change.described(), "reason": reason})
         reservation = desk.reservations[order.id]
         if change.raises or change.extra_units:
@@ -62,7 +62,7 @@ def request_modify(
             amendment.state, amendment.sent_at = Amendment.State.CONFIRMED, at
             desk.note(order, EventType.ORDER_MODIFIED, change.described())
             postings.lower(desk, order, reservation.reserved - change.need, f"{order.id}:LOWER:{order.version}")
-        amendment.save(force_insert=True)
+        desk.ask(amendment)
         desk.write()
         hint("amend", order.broker_account_id)
     return order
@@ -85,13 +85,10 @@ def request_cancels(
     with transaction.atomic(durable=True):
         _require_tradable(order_ids, user)
         desk = Desk.open(order_ids, actor=actor, at=at)
-        amendments = _open_amendments(desk.orders)
-        if desk.orders:
-            desk.open_books(list(desk.orders.values()))
         for order_id in order_ids:
             order = desk.orders.get(order_id)
             try:
-                results[order_id] = _cancel(desk, order, amendments.get(order_id, []), actor, reason, expected_version)
+                results[order_id] = _cancel(desk, order, actor, reason, expected_version)
             except DomainError as error:
                 results[order_id] = error
         desk.write()
@@ -118,14 +115,7 @@ def request_cancel(
     return result
 
 
-def _cancel(
-    desk: Desk,
-    order: Order | None,
-    open_amendments: Sequence[Amendment],
-    actor: Actor,
-    reason: str,
-    version: int | None,
-) -> Order:
+def _cancel(desk: Desk, order: Order | None, actor: Actor, reason: str, version: int | None) -> Order:
     if order is None:
         raise NotFound("There is no such order.")
     _refuse_stale(order, version)
@@ -133,10 +123,11 @@ def _cancel(
         raise Forbidden("This order was placed outside: cancel it where it was placed.", code="external_order")
     if order.state in ENDED:
         raise Conflict(f"The order is {order.state} already: there is nothing to cancel.", code="order_ended")
+    open_amendments = desk.open_amendments(order)
     if any(a.kind == Amendment.Kind.CANCEL for a in open_amendments):
         return order
     desk.note(order, EventType.CANCEL_REQUESTED, {"reason": reason})
-    order.version += 1
+    desk.revise(order)
     for modify in open_amendments:
         if modify.state == Amendment.State.QUEUED:
             supersede(desk, order, modify)
@@ -144,7 +135,7 @@ def _cancel(
         desk.fire(order, Event.B_CANCEL, {"by": actor.type, "reason": reason})
         postings.release(desk, order)
     else:
-        _amendment(order, Amendment.Kind.CANCEL, actor, desk.at, reason, None).save(force_insert=True)
+        desk.ask(_amendment(order, Amendment.Kind.CANCEL, actor, desk.at, reason, None))
     return order
 
 
@@ -187,13 +178,6 @@ def _refuse_unmodifiable(order: Order) -> None:
             f"The broker allows {allowed} modifications of an order: cancel it and place a new one.",
             code="too_many_modifications",
         )
-
-
-def _open_amendments(orders: dict[UUID, Order]) -> dict[UUID, list[Amendment]]:
-    found: dict[UUID, list[Amendment]] = {}
-    for amendment in Amendment.objects.filter(order__in=list(orders), state__in=Amendment.OPEN_STATES):
-        found.setdefault(amendment.order_id, []).append(amendment)
-    return found
 
 
 def _amendment(order: Order, kind: str, actor: Actor, at: datetime, reason: str, change: Change | None) -> Amendment:

@@ -7,7 +7,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from compliance.audit import EventType
-from compliance.services.alerts import raise_alert
 from ledger.rates import rate_card
 from oms.lib.clock import ist_date
 from oms.lib.money import ZERO
@@ -29,7 +28,7 @@ def adopt_terms(desk: Desk, order: Order, seen: Terms) -> None:
     """Make the broker's terms the order's, reserve what they need (into overdraft if need be) and raise an alert."""
     old, new = postings.terms_of(order), _that_fit(order, seen)
     apply_terms(order, new)
-    order.version += 1
+    desk.revise(order)
     names = [n for n in Terms.__slots__ if getattr(old, n) != getattr(new, n)]
     data = {
         "old": {n: getattr(old, n) for n in names}, "new": {n: getattr(new, n) for n in names},
@@ -37,9 +36,9 @@ def adopt_terms(desk: Desk, order: Order, seen: Terms) -> None:
     }  # fmt: skip
     desk.note(order, EventType.ORDER_MODIFIED, data)
     _reserve_for(desk, order, new)
-    raise_alert(
-        key=f"changed-outside:{order.id}:{order.version}", kind="CHANGED_OUTSIDE", at=desk.at, order_id=order.id,
-        account_id=order.account_id, summary=f"{order} was changed at the broker, not from here",
+    desk.alert(
+        order, key=f"changed-outside:{order.id}:{order.version}", kind="CHANGED_OUTSIDE",
+        summary=f"{order} was changed at the broker, not from here",
     )  # fmt: skip
 
 
@@ -57,7 +56,7 @@ def _reserve_for(desk: Desk, order: Order, terms: Terms) -> None:
     if reservation.position_key is None or price is None:
         return
     more = max(order.remaining_quantity - reservation.units, ZERO)
-    closes: Decimal = min(postings.books_of(desk).closable(reservation.position_key, order.side), more)
+    closes: Decimal = min(desk.books.closable(reservation.position_key, order.side), more)
     card, instrument = rate_card(ist_date(desk.at)), desk.instrument_of(order)
     need = postings.need_of(card, order, instrument, terms, reservation.units + closes, price)
     if need > reservation.reserved or closes:

@@ -57,7 +57,7 @@ def change_of(desk: Desk, order: Order, changes: Modification, accounts: Mapping
     _check_shape(order, old, new)
     request = _as_request(order, new, next(iter(accounts)))
     intake = gather([request], accounts, actor=desk.actor, at=desk.at)
-    desk.open_books([order], books=intake.books)
+    desk.bring(intake.books)
     _set_aside(intake, order, old)
     reservation = desk.reservations[order.id]
     key = position_key(order)

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from compliance.audit import EventType
-from compliance.services.alerts import raise_alert
 from oms.lib.money import ZERO, to_paisa
 from orders.models import Amendment, BrokerMessage, Order
 from orders.services import postings
@@ -72,10 +71,10 @@ def close_with(desk: Desk, orders: Iterable[Order]) -> None:
 
     A cancel of a LOST order stays: should the order turn up, it goes at once.
     """
-    ended = {order.id: order for order in orders if order.state in TERMINAL}
-    if ended:
-        for amendment in Amendment.objects.filter(order__in=list(ended), state__in=Amendment.OPEN_STATES):
-            _close_with_order(desk, ended[amendment.order_id], amendment)
+    for order in orders:
+        if order.state in TERMINAL:
+            for amendment in desk.open_amendments(order):
+                _close_with_order(desk, order, amendment)
 
 
 def supersede(desk: Desk, order: Order, amendment: Amendment) -> None:
@@ -86,7 +85,7 @@ def supersede(desk: Desk, order: Order, amendment: Amendment) -> None:
 
 
 def refuse(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
-    """The broker did not take it: what was reserved for it goes back. The desk's books are open."""
+    """The broker did not take it: what was reserved for it goes back."""
     _finish(desk, amendment, AmendmentState.REJECTED, message)
     rejected = EventType.MODIFY_REJECTED if amendment.kind == Kind.MODIFY else EventType.CANCEL_REJECTED
     desk.note(order, rejected, {"reason": message})
@@ -122,7 +121,7 @@ def _is_overdue(amendment: Amendment, looked_at: datetime | None) -> bool:
 def _confirm(desk: Desk, order: Order, amendment: Amendment) -> None:
     old, new = postings.terms_of(order), terms_asked(order, amendment)
     apply_terms(order, new)
-    order.version += 1
+    desk.revise(order)
     order.modifications += 1
     _finish(desk, amendment, AmendmentState.CONFIRMED, "")
     names = [n for n in Terms.__slots__ if getattr(old, n) != getattr(new, n)]
@@ -160,9 +159,9 @@ def _close_with_order(desk: Desk, order: Order, amendment: Amendment) -> None:
 def _cancel_again(desk: Desk, order: Order, amendment: Amendment) -> None:
     if amendment.attempts >= CANCEL_ATTEMPTS:
         refuse(desk, order, amendment, f"No effect after {amendment.attempts} attempts.")
-        raise_alert(
-            key=f"cancel-stuck:{amendment.id}", kind="CANCEL_STUCK", severity="CRITICAL", at=desk.at,
-            account_id=order.account_id, order_id=order.id, summary=f"{order} cannot be cancelled at the broker",
+        desk.alert(
+            order, key=f"cancel-stuck:{amendment.id}", kind="CANCEL_STUCK", severity="CRITICAL",
+            summary=f"{order} cannot be cancelled at the broker",
         )  # fmt: skip
         return
     amendment.state, amendment.due_at = AmendmentState.QUEUED, desk.at

@@ -10,17 +10,17 @@ from uuid import UUID
 from django.db import transaction
 
 from compliance.audit import EventType
-from compliance.services.alerts import raise_alert, resolve_alert
+from compliance.services.alerts import resolve_alert
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_rows
 from orders.models import Amendment, BrokerMessage, Order
+from orders.order_day import is_over
 from orders.services.amendments.outcomes import refuse, terms_asked
 from orders.services.desk import Desk
 from orders.services.halts import Halt, halts_of
 from orders.services.postings import terms_of
 from orders.services.submission import ABANDONED_AFTER
 from orders.states import State as OrderState
-from orders.trading_days import is_over
 from orders.types import SESSION_EXPIRED, Accepted, NotSent, Outcome, Refused, Terms, Unconfirmed, Variety
 
 Kind: TypeAlias = Amendment.Kind
@@ -80,8 +80,6 @@ def _refuse_halted(desk: Desk, amendments: list[Amendment]) -> set[UUID]:
     modifies = [amendment for amendment in amendments if amendment.kind == Kind.MODIFY]
     halts = halts_of([desk.orders[amendment.order_id] for amendment in modifies])
     caught = [a for a in modifies if a.order_id in halts and not _passes(desk.orders[a.order_id], a, halts[a.order_id])]
-    if caught:
-        desk.open_books([desk.orders[amendment.order_id] for amendment in caught])
     for amendment in caught:
         refuse(desk, desk.orders[amendment.order_id], amendment, halts[amendment.order_id].reason)
     return {amendment.id for amendment in caught}
@@ -139,7 +137,6 @@ def answer_amendment(dispatch: Dispatch, outcome: Outcome, *, at: datetime) -> N
                 case Refused(message=message) if BEING_PROCESSED in message:
                     _again(desk, order, amendment, message)
                 case Refused(message=message):
-                    desk.open_books([order])
                     refuse(desk, order, amendment, message)
             desk.amend(amendment)
         desk.write()
@@ -147,7 +144,6 @@ def answer_amendment(dispatch: Dispatch, outcome: Outcome, *, at: datetime) -> N
 
 def _again(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
     if amendment.attempts >= ATTEMPTS:
-        desk.open_books([order])
         refuse(desk, order, amendment, f"{message} ({amendment.attempts} attempts)")
         return
     amendment.state, amendment.message = State.QUEUED, message[:500]
@@ -164,9 +160,8 @@ def _wait(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
     amendment.attempts -= 1
     amendment.due_at = desk.at + min(max(age, RETRY_AFTER), LONGEST_WAIT)
     if age >= HELD_UP_AFTER:
-        raise_alert(
-            key=_alert_key(amendment), kind="AMENDMENT_HELD_UP", severity="CRITICAL", at=desk.at,
-            account_id=order.account_id, order_id=order.id,
+        desk.alert(
+            order, key=_alert_key(amendment), kind="AMENDMENT_HELD_UP", severity="CRITICAL",
             summary=f"The {amendment.kind} of {order} does not get through to the broker: {message}",
         )  # fmt: skip
 
@@ -201,8 +196,6 @@ def close_lost_cancels(*, at: datetime) -> int:
         desk = Desk.open(queued.values_list("order_id", flat=True)[:500], actor=SYSTEM, at=at)
         over = [pk for pk, order in desk.orders.items() if order.state == OrderState.LOST and is_over(order, at)]
         amendments = list(queued.filter(order__in=over))
-        if amendments:
-            desk.open_books([desk.orders[amendment.order_id] for amendment in amendments])
         for amendment in amendments:
             refuse(desk, desk.orders[amendment.order_id], amendment, "The order is lost.")
         desk.write()

@@ -1,0 +1,40 @@
+"""How many rows a piece of work reads, counted by PostgreSQL itself: a plan that goes wrong shows here and not in time."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db import connection, models
+
+Tables = Sequence[type[models.Model]]
+
+
+def never_analysed(tables: Tables) -> None:
+    """Switch autovacuum off for them, which would set wrong beliefs right after a while."""
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"ALTER TABLE {table._meta.db_table} SET (autovacuum_enabled = off)")
+
+
+def analyse() -> None:
+    """Let the planner believe that everything will stay as small as it is now."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def rows_read(tables: Tables, work: Callable[[], Any]) -> int:
+    """Rows of the tables and entries of their indexes that `work` reads, in whole transactions of this connection."""
+    before = _read_so_far(tables)
+    work()
+    return _read_so_far(tables) - before
+
+
+def _read_so_far(tables: Tables) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(
+            "SELECT sum(seq_tup_read + idx_tup_fetch)"
+            " + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = ANY(%(tables)s))"
+            " FROM pg_stat_user_tables WHERE relname = ANY(%(tables)s)",
+            {"tables": [table._meta.db_table for table in tables]},
+        )
+        return int(cursor.fetchone()[0])

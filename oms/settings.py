@@ -79,17 +79,21 @@ INSTALLED_APPS = [
     "orders",
 ]
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "oms.monitoring.metrics.MeasureRequests",
     "django_structlog.middlewares.RequestMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "oms.ways.ApiTurnsOff",
+    # what follows is passed by the pages of the staff site only
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "oms.staff.two_factor.SecondFactorMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "oms.urls"
 WSGI_APPLICATION = "oms.wsgi.application"
@@ -256,7 +260,6 @@ METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
 INSTALLED_APPS = ["axes", "rest_framework_simplejwt.token_blacklist", *INSTALLED_APPS]
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-MIDDLEWARE = ["oms.monitoring.metrics.MeasureRequests", *MIDDLEWARE, "axes.middleware.AxesMiddleware"]
 # By name and address together: a stranger cannot lock somebody else out, nor guess on and on.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5

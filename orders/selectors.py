@@ -288,6 +288,10 @@ class Waiting:
     amendments: bool
     session_opened_at: datetime | None
 
+    @property
+    def anything(self) -> bool:
+        return self.orders or self.amendments
+
 
 def waiting_for(broker_account_id: int, *, at: datetime) -> Waiting:
     """See Waiting. One query."""

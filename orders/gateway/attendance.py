@@ -5,6 +5,7 @@ a tenth of the cost of a task. Nothing depends on it. A bell that nobody hears i
 presence of a worker that died ends by itself.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -82,14 +83,16 @@ def attend(at_work: Attendance, go_on: Callable[[], bool], *, linger: float, sec
 
     `go_on` does what there is to do just now; False when there is nothing.
     """
-    began = time.monotonic()
-    while (worked := time.monotonic() - began) < seconds:
-        others_wait = at_work.stay()
-        if others_wait and worked > SHARE_SECONDS:
+    began, shown_at, others_wait = time.monotonic(), -math.inf, False
+    while (at := time.monotonic()) - began < seconds:
+        if at - shown_at > PRESENT_SECONDS / 4:
+            others_wait, shown_at = at_work.stay(), at
+        if others_wait and at - began > SHARE_SECONDS:
             break
         if go_on() or (not others_wait and at_work.wait(linger)):
             continue
         at_work.leave()
         if not go_on():  # what came just before we left has sent for nobody
             return
+        shown_at = -math.inf  # there is work after all: show that again
     at_work.leave()

@@ -5,7 +5,7 @@ applied together, and their places taken by what waits next, so that one slow ca
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,8 +28,8 @@ from orders.services.broker_sessions import mark_expired
 from orders.services.submission import Submission, answer_placements, claim_orders
 from orders.types import SESSION_EXPIRED, Accepted, NotSent, Outcome, Refused, Unconfirmed
 
-#: Calls at one time: the broker's orders per second, at a tenth of a second each, need no more.
-CONCURRENT_CALLS = 10
+#: Calls at one time. A broker's orders per second, at a tenth of a second each, need fewer.
+CONCURRENT_CALLS = 20
 #: What certainly was not sent is tried again for so long before it is given up.
 TRY_AGAIN_SECONDS = 2.0
 #: One drain ends after this; the sweep starts the next if anything waits.
@@ -56,8 +56,7 @@ def drain(broker_account_id: int, *, linger: float = 0.0) -> int:
             if is_alone:
                 at_work = Attendance(Work.SENDING, broker_account_id)
                 attend(at_work, calls.go_on, linger=linger, seconds=DRAIN_SECONDS)
-        while calls.under_way:  # another drain may already claim what comes now
-            calls.apply_answers()
+        calls.finish()
         return calls.made
 
 
@@ -80,16 +79,23 @@ class Calls:
     _account: BrokerAccount | None = None
 
     def go_on(self) -> bool:
-        """Claim what waits as far as there is room, and apply what has come in; False when there is nothing to do."""
+        """Claim what waits as far as there is room, and apply what has come in; False when there is nothing to do.
+
+        What is claimed is on its way while the answers are applied.
+        """
+        answers = self._answers()
         waiting = waiting_for(self.broker_account_id, at=now())
         self._claim(waiting)
-        if self.under_way:
-            self.apply_answers()
-        elif waiting.orders or waiting.amendments:  # the rate limit has no room just now
+        self._apply(answers)
+        is_at_work = bool(answers or self.under_way)
+        if not is_at_work and waiting.anything:  # the rate limit has no room just now
             time.sleep(PAUSE_SECONDS)
-        else:
-            return False
-        return True
+        return is_at_work or waiting.anything
+
+    def finish(self) -> None:
+        """Apply what is under way, and claim nothing more: another drain may do that by now."""
+        while self.under_way:
+            self._apply(self._answers())
 
     def _claim(self, waiting: Waiting) -> None:
         """Claim as many amendments and orders as there are free places, and send them on their way."""
@@ -117,11 +123,16 @@ class Calls:
         self.under_way[self.pool.submit(_outcome, call, account)] = Call(claimed, now())
         self.made += 1
 
-    def apply_answers(self) -> None:
-        """Wait a moment for answers, and apply those that came."""
+    def _answers(self) -> list[tuple[Call, Outcome]]:
+        """What has come in after a moment's wait."""
+        if not self.under_way:
+            return []
         wait(self.under_way, timeout=PAUSE_SECONDS, return_when=FIRST_COMPLETED)
         done, _ = wait(self.under_way, timeout=GATHER_SECONDS)
-        answers = [(self.under_way.pop(future), future.result()) for future in done]
+        return [(self.under_way.pop(future), future.result()) for future in done]
+
+    def _apply(self, answers: Sequence[tuple[Call, Outcome]]) -> None:
+        """Apply the answers of orders together, and those of amendments."""
         placements = [(c.claimed.order_id, outcome) for c, outcome in answers if isinstance(c.claimed, Submission)]
         amendments = [(c.claimed, outcome) for c, outcome in answers if isinstance(c.claimed, Dispatch)]
         if placements:

@@ -21,7 +21,7 @@ from oms.lib.actors import SYSTEM
 from oms.lib.clock import ist_date, now
 from orders.models import Order
 from orders.services.observation import apply_book
-from orders.services.placement import place_orders
+from orders.services.placement import Intent, place_orders
 from orders.types import BrokerStatus, OrderRequest, OrderSnapshot, OrderType, Side, Terms, TimeInForce, TradeSnapshot
 
 SECTION = "(c) a book of 10,000 orders"
@@ -89,8 +89,8 @@ def _place(world: World) -> list[OrderSnapshot]:
     """10,000 accepted orders, spread over the accounts, as rows of a broker that has just taken them."""
     orders: list[Order] = []
     for start in range(0, ROWS, LIST):
-        requests = [_request(world, n) for n in range(start, start + LIST)]
-        orders += place_orders(requests, actor=SYSTEM, at=now(), user=None)
+        intents = [Intent(_request(world, n), SYSTEM) for n in range(start, start + LIST)]
+        orders += [p.order for p in place_orders(intents, at=now()) if p.order]
     return [_row(order, number) for number, order in enumerate(orders)]
 
 

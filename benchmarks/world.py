@@ -63,7 +63,7 @@ class World:
 def build(stack: Stack) -> World:
     """Make everything in a stack that has just been started."""
     user = get_user_model().objects.create_user(NAME, password=NAME)
-    paper = BrokerAccount.objects.get(kind=BrokerAccount.Kind.PAPER)
+    paper = BrokerAccount.objects.get(kind="PAPER")
     for limit in ("per_second", "per_minute", "per_day"):
         setattr(paper, f"orders_{limit}", 0)
     paper.other_calls_per_second = 0
@@ -71,7 +71,7 @@ def build(stack: Stack) -> World:
         update_fields=["orders_per_second", "orders_per_minute", "orders_per_day", "other_calls_per_second"]
     )  # fmt: skip
     nowhere = BrokerAccount.objects.create(
-        name="Nowhere", kind=BrokerAccount.Kind.KITE, trading_hours=BrokerAccount.Hours.ALWAYS,
+        name="Nowhere", kind="KITE", trading_hours=BrokerAccount.Hours.ALWAYS,
         root_url="http://127.0.0.1:9", client_id="ZZ0000", api_key=NAME, api_secret=NAME,
         default_account=paper.default_account,
     )  # fmt: skip
@@ -110,7 +110,7 @@ def _freeze(stack: Stack) -> Decimal:
 
 def log_out(world: World) -> None:
     """Close the broker session: nothing is sent, polled or quoted until `log_in`."""
-    logins.log_out(world.paper.pk, actor=SYSTEM, at=now(), reason="To measure without it")
+    logins.log_out(world.paper.pk, user=None, actor=SYSTEM, at=now(), reason="To measure without it")
 
 
 def log_in(world: World) -> None:

@@ -1,8 +1,9 @@
 """The one writer of the event log.
 
-`record` appends facts to the chains of orders or accounts, in the caller's transaction, with the
-caller holding the subject's row lock; it moves the subject's chain head in memory and the caller
-saves that head with whatever else changed.
+`record` appends facts to the chains of orders or accounts, in the caller's transaction, with the caller holding
+the subject's row lock; `record_on` is the same for one fact on one account. An order's head moves in memory and
+the caller saves it with whatever else changed. An account's head is moved by the database, with the event
+(`migrations/0004_one_chain_per_account.py`): nobody saves it.
 """
 
 from collections.abc import Iterable
@@ -12,12 +13,12 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from compliance.canonical import canonical_bytes, chain_hash
-from compliance.models import EventType, OrderEvent
+from compliance.models import Account, EventType, OrderEvent
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
 from oms.lib.db import insert_rows, require_transaction
 
-__all__ = ["Chained", "EventDraft", "EventType", "record"]
+__all__ = ["Chained", "EventDraft", "EventType", "record", "record_on"]
 
 FORMAT_VERSION = 1
 COLUMNS = (
@@ -60,10 +61,16 @@ class EventDraft:
 def record(drafts: Iterable[EventDraft], *, actor: Actor, at: datetime) -> None:
     """Append `drafts` in order, all as of `at`, by `actor` unless a draft names its own.
 
-    Raises IntegrityError when the month's partition is missing or the subject was not locked.
+    Raises IntegrityError when the month's partition is missing, or when an event does not follow the head of its
+    chain: the subject was read before somebody else recorded, so it was not locked.
     """
     require_transaction()
     insert_rows(OrderEvent, COLUMNS, [_chained(draft, draft.actor or actor, at) for draft in drafts])
+
+
+def record_on(account: Account, type: EventType, data: dict[str, Any], *, actor: Actor, at: datetime) -> None:
+    """Record one fact on the chain of an account that the caller holds locked; its head moves. Raises as `record`."""
+    record([EventDraft(account, type, data)], actor=actor, at=at)
 
 
 def _chained(draft: EventDraft, actor: Actor, at: datetime) -> OrderEvent:

@@ -1,12 +1,14 @@
 """Answering a repeated request with the first answer, stored in the transaction that did the work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from oms.lib.db import fetch_rows, require_transaction
+from oms.lib.db import Read, fetch_rows, read, require_transaction
 from oms.lib.errors import DomainError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,11 @@ class AlreadyAnswered(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Idempotent:
+class Idempotent(Generic[T]):
     """A claim together with how to turn the result into the answer to store."""
 
     claim: IdempotencyClaim
-    respond: Callable[[Any], StoredAnswer]
+    respond: Callable[[T], StoredAnswer]
 
 
 def check(claim: IdempotencyClaim) -> None:
@@ -56,42 +58,59 @@ def check(claim: IdempotencyClaim) -> None:
     Raises AlreadyAnswered with the stored answer, KeyReused when the key came with another body.
     """
     require_transaction()
-    stored = replay(claim)
+    stored = read(stored_answers([claim])).get(claim)
+    if isinstance(stored, KeyReused):
+        raise stored
     if stored is not None:
         raise AlreadyAnswered(stored)
 
 
-def store(claim: IdempotencyClaim, answer: StoredAnswer, *, at: datetime) -> None:
-    """Store the answer in the transaction that did the work. Raises KeyReused when a request for another
-    account took the key meanwhile.
+def stored_answers(claims: Iterable[IdempotencyClaim]) -> Read[dict[IdempotencyClaim, StoredAnswer | KeyReused]]:
+    """The answer stored for each claim, or KeyReused when its key came with another body. New ones are absent."""
+    asked = list(claims)
+
+    def parse(rows: list[tuple[Any, ...]]) -> dict[IdempotencyClaim, StoredAnswer | KeyReused]:
+        known = {(principal, key): rest for principal, key, *rest in rows}
+        found: dict[IdempotencyClaim, StoredAnswer | KeyReused] = {}
+        for claim in asked:
+            if (claim.principal, claim.key) in known:
+                body_hash, status, body = known[claim.principal, claim.key]
+                is_same = bytes(body_hash) == claim.body_hash
+                found[claim] = StoredAnswer(status, bytes(body)) if is_same else KeyReused(REUSED)
+        return found
+
+    return Read(
+        """SELECT t.principal, t.key, t.body_hash, t.status, t.body FROM compliance_idempotencykey AS t
+           JOIN unnest(%(principals)s::text[], %(keys)s::text[]) AS k(principal, key)
+             ON t.principal = k.principal AND t.key = k.key""",
+        {"principals": [claim.principal for claim in asked], "keys": [claim.key for claim in asked]},
+        parse,
+    )
+
+
+def store(answers: Mapping[IdempotencyClaim, StoredAnswer], *, at: datetime) -> None:
+    """Store answers in the transaction that did the work, in one statement.
+
+    Raises KeyReused when a request for another account took one of the keys meanwhile: nothing of the
+    transaction may stand then.
     """
     require_transaction()
+    # In one order everywhere: two that store the same keys never wait for each other in a circle.
+    rows = sorted(answers.items(), key=lambda item: (item[0].principal, item[0].key))
     taken = fetch_rows(
         """INSERT INTO compliance_idempotencykey (principal, key, body_hash, status, body, created_at)
-           VALUES (%(principal)s, %(key)s, %(hash)s, %(status)s, %(body)s, %(at)s)
+           SELECT *, %(at)s::timestamptz FROM unnest(
+               %(principals)s::text[], %(keys)s::text[], %(hashes)s::bytea[], %(statuses)s::smallint[],
+               %(bodies)s::bytea[])
            ON CONFLICT (principal, key) DO NOTHING RETURNING id""",
         {
-            "principal": claim.principal, "key": claim.key, "hash": claim.body_hash,
-            "status": answer.status, "body": answer.body, "at": at,
+            "principals": [claim.principal for claim, _ in rows], "keys": [claim.key for claim, _ in rows],
+            "hashes": [claim.body_hash for claim, _ in rows], "statuses": [answer.status for _, answer in rows],
+            "bodies": [answer.body for _, answer in rows], "at": at,
         },
     )  # fmt: skip
-    if not taken:
-        raise KeyReused(_REUSED)
+    if len(taken) < len(rows):
+        raise KeyReused(REUSED)
 
 
-_REUSED = "This Idempotency-Key was used for a different request. Use a new key for a new request."
-
-
-def replay(claim: IdempotencyClaim) -> StoredAnswer | None:
-    """The stored answer, or None for a key not seen. Raises KeyReused when the body differs."""
-    rows = fetch_rows(
-        """SELECT body_hash, status, body FROM compliance_idempotencykey
-           WHERE principal = %(principal)s AND key = %(key)s""",
-        {"principal": claim.principal, "key": claim.key},
-    )
-    if not rows:
-        return None
-    body_hash, status, body = rows[0]
-    if bytes(body_hash) != claim.body_hash:
-        raise KeyReused(_REUSED)
-    return StoredAnswer(status, bytes(body))
+REUSED = "This Idempotency-Key was used for a different request. Use a new key for a new request."

@@ -9,11 +9,13 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from compliance.models import Account, Alert, AlgoRegistration, KillSwitch, OrderEvent, RiskLimit
-from oms.lib.db import PLANNED_ONCE, Read, model_read, read_all
-from oms.lib.errors import Forbidden, NotFound
+from oms.lib.db import PLANNED_ONCE, Read, model_columns, model_read, read_all
+from oms.lib.errors import DomainError, Forbidden, NotFound
 
 User = AbstractBaseUser | AnonymousUser
 OPERATOR, COMPLIANCE = "operator", "compliance"
+#: What the members of a staff group are called.
+_CALLED = {OPERATOR: "operators", COMPLIANCE: "compliance officers"}
 
 
 def is_in(user: Any, *groups: str) -> bool:
@@ -28,10 +30,11 @@ def is_in(user: Any, *groups: str) -> bool:
     return not user._group_names.isdisjoint(groups)
 
 
-def require_operator(user: User | None, what: str) -> None:
-    """Raise Forbidden unless the user is an operator; `None` is the house itself, which may."""
-    if user is not None and not is_in(user, OPERATOR):
-        raise Forbidden(f"Only operators may {what}.")
+def require(user: User | None, *groups: str, what: str) -> None:
+    """Raise Forbidden unless the user is in one of the staff groups; `None` is the house itself, which may."""
+    if user is not None and not is_in(user, *groups):
+        allowed = " and ".join(_CALLED[group] for group in groups)
+        raise Forbidden(f"Only {allowed} may {what}: ask one of them.")
 
 
 def accounts_visible_to(user: Any) -> "QuerySet[Account]":
@@ -57,25 +60,53 @@ def can_trade(user: Any, account: Account) -> bool:
     return is_in(user, OPERATOR) or (user.is_active and member.exists())
 
 
-def lock_tradable_accounts(codes: Iterable[str], user: User | None) -> dict[str, Account]:
-    """Lock the named accounts in id order, provided that `user` may trade every one of them; by code.
+#: The code of an account, and the primary key of the user who wants to trade it; None is the house itself.
+Trading = tuple[str, int | None]
 
-    The lock makes what is decided from an account's open orders and this second's count hold until the
-    commit. One statement also checks that the user is still active; `None` is the house itself.
+
+def tradable_accounts(wanted: Iterable[Trading]) -> Read[dict[Trading, Account | DomainError]]:
+    """The read that locks, in id order, each account that its user may trade. Every pair stands or falls alone.
+
+    The lock makes what is decided from an account's open orders and limits hold until the commit; the same
+    statement sees whether the user is still active. A pair that fails locks nothing: its value is NotFound for
+    an account that the user cannot see, Forbidden for one that the user may only view.
+    """
+    pairs = sorted(set(wanted), key=lambda pair: (pair[0], pair[1] or 0))
+    columns, made = model_columns(Account)
+
+    def parse(rows: list[tuple[Any, ...]]) -> dict[Trading, Account | DomainError]:
+        found: dict[Trading, Account | DomainError] = {(code, user): _absent(code, user) for code, user in pairs}
+        for code, user, is_seen, *row in rows:
+            if row[0] is not None:
+                found[code, user] = made(row)
+            elif is_seen:
+                found[code, user] = Forbidden(f"You may look at account {code} but not trade it.", code="view_only")
+        return found
+
+    parameters = {"codes": [code for code, _ in pairs], "users": [user for _, user in pairs]}
+    groups = {"operator": OPERATOR, "compliance": COMPLIANCE}
+    return Read(_TRADABLE.replace("t.*", columns), parameters | groups, parse)
+
+
+def _absent(code: str, user_id: int | None) -> NotFound:
+    return NotFound(
+        f"There is no account {code}." if user_id is None else f"There is no account {code} that you can see."
+    )
+
+
+def lock_tradable_accounts(codes: Iterable[str], user: User | None) -> dict[str, Account]:
+    """Lock the named accounts, provided that `user` may trade every one of them; by code.
+
     Raises NotFound for an account that the user cannot see, Forbidden for one that it may only view.
     """
-    wanted = sorted(set(codes))
     user_id = None if user is None else user.pk
-    parameters = {"codes": wanted, "user": user_id, "operator": OPERATOR}
     # The transaction's BEGIN goes along.
-    _, rows = read_all(PLANNED_ONCE, model_read(Account, _TRADABLE, parameters))
-    accounts = {account.code: account for account in rows}
-    for code in wanted:
-        if code not in accounts:
-            if user is not None:
-                require_account(user, code)
-                raise Forbidden(f"You may look at account {code} but not trade it.", code="view_only")
-            raise NotFound(f"There is no account {code}.")
+    _, found = read_all(PLANNED_ONCE, tradable_accounts((code, user_id) for code in codes))
+    accounts: dict[str, Account] = {}
+    for (code, _), account in found.items():
+        if isinstance(account, DomainError):
+            raise account
+        accounts[code] = account
     return accounts
 
 
@@ -88,15 +119,24 @@ def lock_trading_account(account_id: int) -> Account:
     return account
 
 
-_TRADABLE = """WHERE t.code = ANY(%(codes)s) AND (%(user)s::bigint IS NULL OR EXISTS (
-        SELECT 1 FROM auth_user AS u
-        WHERE u.id = %(user)s AND u.is_active AND (
-            u.is_superuser
-            OR EXISTS (SELECT 1 FROM compliance_membership AS m
-                       WHERE m.account_id = t.id AND m.user_id = u.id AND m.role = 'TRADER')
-            OR EXISTS (SELECT 1 FROM auth_user_groups AS ug JOIN auth_group AS g ON g.id = ug.group_id
-                       WHERE ug.user_id = u.id AND g.name = %(operator)s))))
-    ORDER BY t.id FOR NO KEY UPDATE OF t"""
+_TRADABLE = """WITH asked AS MATERIALIZED (
+        SELECT w.code, w.user_id, a.id AS account_id,
+            w.user_id IS NULL OR u.is_superuser OR g.is_operator OR m.role = 'TRADER' AS is_traded,
+            u.is_superuser OR g.is_operator OR g.is_officer OR m.id IS NOT NULL AS is_seen
+        FROM unnest(%(codes)s::text[], %(users)s::bigint[]) AS w(code, user_id)
+        JOIN compliance_account AS a ON a.code = w.code
+        LEFT JOIN auth_user AS u ON u.id = w.user_id AND u.is_active
+        LEFT JOIN compliance_membership AS m ON m.account_id = a.id AND m.user_id = u.id
+        LEFT JOIN LATERAL (
+            SELECT coalesce(bool_or(name = %(operator)s), false) AS is_operator,
+                   coalesce(bool_or(name = %(compliance)s), false) AS is_officer
+            FROM auth_user_groups AS ug JOIN auth_group ON auth_group.id = ug.group_id WHERE ug.user_id = u.id) AS g
+            ON true),
+    locked AS MATERIALIZED (
+        SELECT t.* FROM compliance_account AS t WHERE t.id IN (SELECT account_id FROM asked WHERE is_traded)
+        ORDER BY t.id FOR NO KEY UPDATE OF t)
+    SELECT asked.code, asked.user_id, asked.is_seen, t.*
+    FROM asked LEFT JOIN locked AS t ON asked.is_traded AND t.id = asked.account_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,29 +170,25 @@ def _covers(row: RiskLimit | KillSwitch, account_id: int, algo: AlgoRegistration
 
 def controls_of(account_ids: Sequence[int], algo_ids: Iterable[str] = ()) -> Controls:
     """Read the controls that may concern orders of these accounts and algorithms."""
-    algos = algos_named(account_ids, algo_ids)
-    limits, switches = read_all(*control_reads(account_ids, algos.values()))
-    return Controls(limits, switches, algos)
-
-
-def algos_named(account_ids: Sequence[int], algo_ids: Iterable[str]) -> dict[tuple[int, str], AlgoRegistration]:
-    """Registrations by (account, algorithm id); no query when no algorithm is named."""
-    names = sorted({name for name in algo_ids if name})
-    if not names:
-        return {}
-    found = AlgoRegistration.objects.filter(account__in=list(account_ids), algo_id__in=names)
-    return {(algo.account_id, algo.algo_id): algo for algo in found}
+    return Controls(*read_all(*control_reads(account_ids, algo_ids)))
 
 
 def control_reads(
-    account_ids: Sequence[int], algos: Iterable[AlgoRegistration]
-) -> tuple[Read[list[RiskLimit]], Read[list[KillSwitch]]]:
-    """The current version of each limit, and each switch that is not ACTIVE, of the house, accounts and algos."""
-    scope = {"accounts": list(account_ids), "algos": [algo.pk for algo in algos]}
-    return model_read(RiskLimit, _CURRENT_LIMITS, scope), model_read(KillSwitch, _THROWN_SWITCHES, scope)
+    account_ids: Sequence[int], algo_ids: Iterable[str]
+) -> tuple[Read[list[RiskLimit]], Read[list[KillSwitch]], Read[dict[tuple[int, str], AlgoRegistration]]]:
+    """The current version of each limit, each switch that is not ACTIVE, and the named algorithms: see `Controls`."""
+    scope = {"accounts": list(account_ids), "algos": sorted({name for name in algo_ids if name})}
+    algos = model_read(AlgoRegistration, _NAMED, scope)
+    return (
+        model_read(RiskLimit, _CURRENT_LIMITS, scope),
+        model_read(KillSwitch, _THROWN_SWITCHES, scope),
+        algos.then(lambda rows: {(algo.account_id, algo.algo_id): algo for algo in rows}),
+    )
 
 
-_COVERS = "(t.scope = 'HOUSE' OR t.account_id = ANY(%(accounts)s) OR t.algo_id = ANY(%(algos)s))"
+_NAMED = "WHERE t.account_id = ANY(%(accounts)s) AND t.algo_id = ANY(%(algos)s)"
+_COVERS = f"""(t.scope = 'HOUSE' OR t.account_id = ANY(%(accounts)s)
+    OR t.algo_id IN (SELECT t.id FROM compliance_algoregistration AS t {_NAMED}))"""  # noqa: S608
 _THROWN_SWITCHES = f"WHERE {_COVERS} AND t.mode <> 'ACTIVE'"
 _CURRENT_LIMITS = f"""WHERE {_COVERS} AND NOT EXISTS (
     SELECT 1 FROM compliance_risklimit AS later

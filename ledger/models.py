@@ -34,7 +34,7 @@ def quantity_field(**options: Any) -> "models.DecimalField[Decimal, Decimal]":
 
 
 class Instrument(models.Model):
-    """A tradable contract, from the broker's daily dump; price band and last close from its quotes."""
+    """A tradable contract, from the brokers' daily dumps; price band and last close from their quotes."""
 
     class Type(models.TextChoices):
         EQ = "EQ", "Equity"
@@ -48,7 +48,7 @@ class Instrument(models.Model):
     name = models.CharField(max_length=120, blank=True)
     type = models.CharField(max_length=5, choices=Type, default=Type.EQ)
     segment = models.CharField(max_length=12)
-    token = models.BigIntegerField(help_text="The broker's instrument_token.")
+    token = models.BigIntegerField(default=0, help_text="The exchange's own number; 0 when not known.")
     tick_size = price_field(default=Decimal("0.05"))
     lot_size = models.PositiveIntegerField(default=1)
     freeze_quantity: "models.DecimalField[Decimal | None, Decimal | None]" = models.DecimalField(
@@ -60,7 +60,6 @@ class Instrument(models.Model):
     strike = optional_price_field()
     expiry = models.DateField(null=True, blank=True)
     is_tradable = models.BooleanField(default=True)
-    dumped_at = models.DateTimeField(null=True, help_text="When a broker's dump last listed it.")
     updated_at = models.DateTimeField()
 
     class Meta:
@@ -72,6 +71,27 @@ class Instrument(models.Model):
 
     def __str__(self) -> str:
         return f"{self.exchange}:{self.symbol}"
+
+
+class BrokerInstrument(models.Model):
+    """What one kind of broker calls an instrument, and whether its last dump still listed it."""
+
+    instrument = models.ForeignKey(Instrument, models.PROTECT, related_name="broker_names")
+    kind = models.CharField(max_length=20)
+    exchange = models.CharField(max_length=10)
+    symbol = models.CharField(max_length=60)
+    token = models.CharField(max_length=60, blank=True)
+    is_listed = models.BooleanField(default=True)
+    listed_at = models.DateTimeField(help_text="When a dump last listed it.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "instrument"], name="brokerinstrument_instrument_once"),
+            models.UniqueConstraint(fields=["kind", "exchange", "symbol"], name="brokerinstrument_symbol_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.exchange}:{self.symbol}"
 
 
 class CapitalAccount(models.Model):

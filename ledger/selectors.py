@@ -2,21 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import Max, QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 from redis import RedisError
 
 from compliance.selectors import accounts_visible_to
-from ledger.models import CapitalAccount, CapitalEntry, Instrument, Position
-from oms.lib.clock import ist_date
+from ledger.models import BrokerInstrument, CapitalAccount, CapitalEntry, Instrument, Position
 from oms.lib.db import Read, distinct, fetch_models, fetch_rows, model_read
 from oms.lib.money import ZERO
-from oms.lib.redis import client
+from oms.lib.redis import BRIEF_SECONDS, client
 
 User = AbstractBaseUser | AnonymousUser
 AVAILABLE_SECONDS = 30
@@ -126,7 +124,7 @@ def available(portfolio: CapitalAccount) -> Decimal:
 def forget_available(codes: Iterable[str]) -> None:
     """Drop the cached free capital of portfolios, after a commit that moved it."""
     try:
-        client().delete(*(_available_key(code) for code in codes))
+        client(timeout=BRIEF_SECONDS).delete(*(_available_key(code) for code in codes))
     except RedisError:
         pass  # at worst a reader sees a figure up to 30 s old, as it may anyway
 
@@ -179,7 +177,12 @@ def _bucket_sums(portfolio: CapitalAccount) -> dict[str, Decimal]:
     return sums
 
 
-def instruments_are_stale(at: datetime) -> bool:
-    """Whether no instrument was taken from a broker's dump on this IST day."""
-    latest = Instrument.objects.aggregate(latest=Max("dumped_at"))["latest"]
-    return latest is None or ist_date(latest) < ist_date(at)
+def names_at(kind: str, *, with_tokens: bool) -> list[tuple[str, str, str, str]]:
+    """(exchange, our symbol, its symbol, its token) of what a kind of broker lists.
+
+    Only of what it spells otherwise than we do, unless `with_tokens`.
+    """
+    rows = BrokerInstrument.objects.filter(kind=kind, is_listed=True)
+    if not with_tokens:
+        rows = rows.exclude(symbol=F("instrument__symbol"))
+    return list(rows.values_list("exchange", "instrument__symbol", "symbol", "token"))

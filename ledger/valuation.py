@@ -20,9 +20,9 @@ class Valuation:
     unrealised_pnl: Decimal
 
 
-def value_positions(positions: Sequence[Position]) -> dict[int, Valuation]:
+def value_positions(positions: Sequence[Position], *, at: datetime) -> dict[int, Valuation]:
     """Valuations by position id, in one look at the prices; a position without a price is absent."""
-    prices = get_prices({position.instrument_id for position in positions})
+    prices = get_prices({position.instrument_id for position in positions}, at=at)
     return {p.pk: _value(p, prices[p.instrument_id]) for p in positions if p.instrument_id in prices}
 
 

@@ -67,7 +67,7 @@ def _route(account: Account, by: dict[str, Any]) -> None:
     broker_account = BrokerAccount.objects.filter(name=BROKER).first()
     if broker_account is None:
         fields = {
-            "name": BROKER, "kind": BrokerAccount.Kind.PAPER, "trading_hours": BrokerAccount.Hours.ALWAYS,
+            "name": BROKER, "kind": "PAPER", "trading_hours": BrokerAccount.Hours.ALWAYS,
             "client_id": CLIENT, "api_key": KEY, "api_secret": SECRET, "root_url": settings.PAPER_EXCHANGE_URL,
         }  # fmt: skip
         broker_account = add_broker_account(account.pk, fields=fields, **by)

@@ -23,7 +23,7 @@ urlpatterns = [
     path("api/v1/", include("compliance.api.urls")),
     path("api/v1/", include("ledger.api.urls")),
     path("api/v1/", include("orders.api.urls")),
-    path("api/v1/broker/kite/", include("orders.api.broker_urls")),
+    path("api/v1/broker/<slug:broker>/", include("orders.api.broker_urls")),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("health", health.ready, name="health"),

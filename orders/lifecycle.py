@@ -1,15 +1,15 @@
-"""The only place that fires a transition of an order.
+"""The only place that fires a transition, of an order or of an amendment.
 
-`advance` looks the event up in the table, fires the declared transition and says what the audit trail
-calls it. It writes nothing; `Desk.fire`, its only caller, holds the row locked and records the change.
+Both functions look the event up in the table and fire the declared transition; `advance` says also what the
+audit trail calls it. They write nothing; the desk, their only caller, holds the order's row locked and writes.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from compliance.audit import EventType
-from orders.models import Order
-from orders.states import ENDED, TABLE, Event, State
+from orders.models import Amendment, Order
+from orders.states import AMENDMENT_TABLE, ENDED, TABLE, AmendmentEvent, AmendmentState, Event, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,13 @@ def _recorded_as(source: State, event: Event, target: State) -> EventType:
     if target is State.CANCELED:
         return EventType.ORDER_CANCELLED
     return _RECORDED_AS[event]
+
+
+def advance_amendment(amendment: Amendment, event: AmendmentEvent, *, at: datetime) -> bool:
+    """Apply `event` to an amendment of a locked order. False means that it is stale or a repeat: nothing changed."""
+    if (AmendmentState(amendment.state), event) not in AMENDMENT_TABLE:
+        return False
+    getattr(amendment, event.value)()
+    amendment.steps += 1
+    amendment.updated_at = at
+    return True

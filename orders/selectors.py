@@ -15,8 +15,8 @@ from ledger.selectors import instruments_held
 from oms.lib.db import Read, fetch_rows, read_all
 from oms.lib.money import ZERO
 from orders import alert_keys
-from orders.models import BrokerAccount, Order, Routing
-from orders.states import LIVE, WORKING, State
+from orders.models import Order, Routing
+from orders.states import LIVE, OPEN_AMENDMENTS, WORKING, State
 from orders.types import OrderSnapshot, Side, TradeSnapshot
 
 User = AbstractBaseUser | AnonymousUser
@@ -29,6 +29,7 @@ HAS_SESSION = "b.session_state = 'OPEN'"
 MAY_SEND_ORDERS = f"{HAS_SESSION} AND b.poll_message = ''"
 #: A book that nothing of ours is live in is read so often (a little less than five beats of a second).
 QUIET = timedelta(seconds=4.5)
+OPEN_AMENDMENTS_TEXT = ", ".join(f"'{state}'" for state in sorted(OPEN_AMENDMENTS))
 
 
 def orders_visible_to(user: User) -> "QuerySet[Order]":
@@ -118,6 +119,19 @@ def recent_fingerprints(account_ids: Sequence[int], since: datetime) -> Read[set
     )
 
 
+def references_used(references: Iterable[tuple[int, str]]) -> Read[set[tuple[int, str]]]:
+    """Of (account, client order id), those that name an order already, refused ones included."""
+    pairs = sorted(set(references))
+    return Read(
+        """SELECT o.account_id, o.client_order_id FROM orders_order AS o
+           JOIN unnest(%(accounts)s::bigint[], %(references)s::text[]) AS k(account_id, reference)
+             ON o.account_id = k.account_id AND o.client_order_id = k.reference
+           WHERE o.client_order_id <> ''""",
+        {"accounts": [account for account, _ in pairs], "references": [reference for _, reference in pairs]},
+        set,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What we hold of an order that a broker's row speaks of; enough to see whether the row says anything new."""
@@ -143,14 +157,14 @@ def known_orders(broker_account_id: int, snapshots: Iterable[OrderSnapshot]) -> 
     """
     rows = list(snapshots)
     found = fetch_rows(
-        """SELECT o.id, coalesce(o.tag, ''), o.broker_order_id, o.exchange_order_id, o.broker_status, o.state,
+        f"""SELECT o.id, coalesce(o.tag, ''), o.broker_order_id, o.exchange_order_id, o.broker_status, o.state,
                   o.filled_quantity, o.quantity, o.price, o.stop_price, o.type,
                   EXISTS (SELECT 1 FROM orders_amendment AS a
-                          WHERE a.order_id = o.id AND a.state IN ('QUEUED', 'SENDING', 'SENT', 'UNKNOWN'))
+                          WHERE a.order_id = o.id AND a.state IN ({OPEN_AMENDMENTS_TEXT}))
            FROM orders_order AS o
            WHERE o.broker_account_id = %(broker)s
              AND (o.broker_order_id <> '' AND o.broker_order_id = ANY(%(ids)s)
-                  OR o.broker_order_id = '' AND o.tag = ANY(%(tags)s))""",
+                  OR o.broker_order_id = '' AND o.tag = ANY(%(tags)s))""",  # noqa: S608
         {
             "broker": broker_account_id,
             "ids": [row.broker_order_id for row in rows],
@@ -202,11 +216,6 @@ def orders_with_unseen_trades(broker_account_id: int, trades: Sequence[TradeSnap
     return {broker_order_id for broker_order_id, execution in rows if changed.get(execution) not in told}
 
 
-def open_sessions() -> list[int]:
-    """Broker accounts that are logged in."""
-    return list(BrokerAccount.objects.filter(session_state="OPEN").order_by("pk").values_list("pk", flat=True))
-
-
 def expected_in_book(broker_account_id: int) -> "QuerySet[Order]":
     """Orders that a complete poll ought to show: unknown to the broker so far, or working there."""
     return Order.objects.filter(broker_account_id=broker_account_id, state__in=[State.UNKNOWN, *WORKING])
@@ -231,7 +240,7 @@ def awaited(broker_account_id: int) -> Awaited:
             WHERE o.broker_account_id = %(broker)s AND o.state IN ({_IN_BOOK})
             UNION ALL
             SELECT o.broker_order_id, true FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
-            WHERE o.broker_account_id = %(broker)s AND a.state IN ('QUEUED', 'SENDING', 'SENT', 'UNKNOWN')""",  # noqa: S608
+            WHERE o.broker_account_id = %(broker)s AND a.state IN ({OPEN_AMENDMENTS_TEXT})""",  # noqa: S608
         {"broker": broker_account_id},
     )
     return Awaited({pk for pk, is_amended in rows if not is_amended}, {pk for pk, is_amended in rows if is_amended})

@@ -1,10 +1,16 @@
-"""The order state machine as data: states, the events that move them, and the one table of both.
+"""The state machines as data: for orders and for amendments their states, the events that move them, and one table.
 
-The model's transitions, the database's trigger, the generated diagram and the tests all read
-`TABLE`. A pair that is absent means: stay where you are, what arrived is stale or a repeat.
+The models' transitions, the database's triggers, the generated diagrams and the tests all read
+`TABLE` and `AMENDMENT_TABLE`. A pair that is absent means: stay where you are, what arrived is stale or a repeat.
 """
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from django.db import models
+
+S = TypeVar("S", bound=models.TextChoices)
+E = TypeVar("E", bound=models.TextChoices)
 
 
 class State(models.TextChoices):
@@ -62,13 +68,18 @@ RULES: dict[Event, dict[State, tuple[State, ...]]] = {
     _E.B_EXPIRE: {_S.EXPIRED: (*_BEFORE_FILL, _S.PARTIALLY_FILLED, _S.REJECTED)},
 }
 
+
+def _table(rules: Mapping[E, Mapping[S, tuple[S, ...]]]) -> dict[tuple[S, E], S]:
+    return {
+        (source, event): target
+        for event, targets in rules.items()
+        for target, sources in targets.items()
+        for source in sources
+    }
+
+
 #: (state, event) → the next state.
-TABLE: dict[tuple[State, Event], State] = {
-    (source, event): target
-    for event, targets in RULES.items()
-    for target, sources in targets.items()
-    for source in sources
-}
+TABLE: dict[tuple[State, Event], State] = _table(RULES)
 
 #: Never entered by a transition once left behind: nothing of the order is working any more.
 TERMINAL = frozenset({_S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED})
@@ -105,3 +116,56 @@ PUBLIC_STATUS: dict[State, PublicStatus] = {
     _S.EXPIRED: PublicStatus.EXPIRED,
     _S.LOST: PublicStatus.REJECTED,
 }
+
+
+class AmendmentState(models.TextChoices):
+    QUEUED = "QUEUED"
+    SENDING = "SENDING"
+    SENT = "SENT", "Received by the broker"
+    UNKNOWN = "UNKNOWN", "May or may not have arrived"
+    CONFIRMED = "CONFIRMED"
+    REJECTED = "REJECTED"
+    SUPERSEDED = "SUPERSEDED", "Overtaken"
+
+
+class AmendmentEvent(models.TextChoices):
+    """What can happen to an amendment: from the claim over the call's answer to what the order's row shows."""
+
+    SEND = "send"
+    RECEIVED = "received"
+    AMBIGUOUS = "ambiguous"
+    NOT_TAKEN = "not_taken", "It certainly did not get through, and may go again"
+    REFUSED = "refused", "The broker answered no"
+    DONE = "done", "The order is as was asked"
+    GO_AGAIN = "go_again", "The broker had it, and it had no effect"
+    GIVE_UP = "give_up", "Halted, without effect, or the order ended otherwise"
+    OVERTAKE = "overtake", "A cancel came before it was sent"
+
+
+_AS, _AE = AmendmentState, AmendmentEvent
+_CALL_OVER = (_AS.SENT, _AS.UNKNOWN)
+_OPEN = (_AS.QUEUED, _AS.SENDING, *_CALL_OVER)
+
+#: event → target → the states that it moves there. An answer counts only while its call is under way.
+AMENDMENT_RULES: dict[AmendmentEvent, dict[AmendmentState, tuple[AmendmentState, ...]]] = {
+    _AE.SEND: {_AS.SENDING: (_AS.QUEUED,)},
+    _AE.RECEIVED: {_AS.SENT: (_AS.SENDING,)},
+    _AE.AMBIGUOUS: {_AS.UNKNOWN: (_AS.SENDING,)},
+    _AE.NOT_TAKEN: {_AS.QUEUED: (_AS.SENDING,)},
+    _AE.REFUSED: {_AS.REJECTED: (_AS.SENDING,)},
+    _AE.DONE: {_AS.CONFIRMED: _OPEN},
+    _AE.GO_AGAIN: {_AS.QUEUED: _CALL_OVER},
+    _AE.GIVE_UP: {_AS.REJECTED: _OPEN},
+    _AE.OVERTAKE: {_AS.SUPERSEDED: (_AS.QUEUED,)},
+}
+
+#: (state, event) → the next state.
+AMENDMENT_TABLE: dict[tuple[AmendmentState, AmendmentEvent], AmendmentState] = _table(AMENDMENT_RULES)
+
+#: Waiting, or its outcome not known yet. Of each kind an order has at most one that is open.
+OPEN_AMENDMENTS = frozenset(_OPEN)
+CLOSED_AMENDMENTS = frozenset(AmendmentState) - OPEN_AMENDMENTS
+#: The broker may have it: its effect may show at any time ...
+AT_BROKER = OPEN_AMENDMENTS - {_AS.QUEUED}
+#: ... and, the call being over, soon.
+EFFECT_DUE = frozenset(_CALL_OVER)

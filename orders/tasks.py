@@ -13,13 +13,13 @@ import structlog
 from celery import current_app, shared_task
 from django.conf import settings
 
-from ledger.selectors import instruments_are_stale
 from oms.lib import hints
 from oms.lib.clock import now
 from orders.gateway import logins, market_data, sending, watching
 from orders.gateway.attendance import Attendance, Work
 from orders.gateway.locks import alone
-from orders.selectors import due_polls, open_sessions, with_work_waiting
+from orders.models import BrokerAccount
+from orders.selectors import due_polls, with_work_waiting
 from orders.services.amendments.sending import abandon_amendments, close_lost_cancels
 from orders.services.submission import abandon_submissions, expire_unsent
 
@@ -57,7 +57,7 @@ def _hint(task: Any, work: Work, broker_account_id: int) -> None:
 def _a_lost_hint_is_logged(broker_account_id: int) -> Iterator[None]:
     try:
         yield
-    except (redis.RedisError, current_app.connection().recoverable_connection_errors) as error:
+    except (redis.RedisError, *current_app.connection().recoverable_connection_errors) as error:
         logger.warning("hint_lost", broker_account=broker_account_id, reason=type(error).__name__)
 
 
@@ -125,10 +125,10 @@ def welcome_session(broker_account_id: int) -> None:
 
 @shared_task
 def refresh_instruments() -> None:
-    """Now and then: the day's instrument dump, once a day."""
-    if instruments_are_stale(now()):
-        for broker_account_id in open_sessions():
-            welcome_session.apply_async([broker_account_id])
+    """Now and then: the day's instrument dump of each kind of broker, once a day."""
+    for account in BrokerAccount.objects.filter(session_state=BrokerAccount.SessionState.OPEN).order_by("pk"):
+        if market_data.instruments_are_stale(account, now()):
+            welcome_session.apply_async([account.pk])
 
 
 hints.listen("session", lambda broker_account_id: welcome_session.apply_async([broker_account_id]))

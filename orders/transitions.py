@@ -1,15 +1,15 @@
-"""The declared transitions of an order, as django-fsm wants them: one method per event, made from the table.
+"""The declared transitions of orders and amendments, as django-fsm wants them: a method per event, from the tables.
 
 Only `orders.lifecycle` calls them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import models
 from django_fsm import FSMField, transition
 
-from orders.states import RULES, State
+from orders.states import AMENDMENT_RULES, RULES, AmendmentState, State
 
 
 def _mark(name: str) -> Callable[[Any], None]:
@@ -20,7 +20,16 @@ def _mark(name: str) -> Callable[[Any], None]:
     return body
 
 
-class Transitions(models.Model):
+def _declare(model: type[models.Model], rules: Mapping[Any, Mapping[Any, tuple[Any, ...]]]) -> None:
+    field: Any = model._meta.get_field("state")
+    for event, targets in rules.items():
+        method: Any = _mark(event.value)
+        for target, sources in targets.items():
+            method = transition(field=field, source=list(sources), target=target)(method)
+        setattr(model, event.value, method)
+
+
+class OrderTransitions(models.Model):
     """The declared transitions of an order, one method per event, read from `orders.states.RULES`."""
 
     state = FSMField(max_length=16, choices=State, default=State.CREATED, protected=True)
@@ -29,8 +38,14 @@ class Transitions(models.Model):
         abstract = True
 
 
-for _event, _targets in RULES.items():
-    _method: Any = _mark(_event.value)
-    for _target, _sources in _targets.items():
-        _method = transition(field=Transitions._meta.get_field("state"), source=list(_sources), target=_target)(_method)
-    setattr(Transitions, _event.value, _method)
+class AmendmentTransitions(models.Model):
+    """The declared transitions of an amendment, one method per event, from `orders.states.AMENDMENT_RULES`."""
+
+    state = FSMField(max_length=10, choices=AmendmentState, default=AmendmentState.QUEUED, protected=True)
+
+    class Meta:
+        abstract = True
+
+
+_declare(OrderTransitions, RULES)
+_declare(AmendmentTransitions, AMENDMENT_RULES)

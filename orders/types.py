@@ -1,6 +1,6 @@
 """Plain values that travel between doors, services and brokers. Nothing here touches a database or a socket."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -15,7 +15,7 @@ class Side(models.TextChoices):
 
 
 class OrderType(models.TextChoices):
-    """The contract's names. STOP is the broker's SL-M, STOP_LIMIT its SL."""
+    """The contract's names. A STOP becomes a market order at its stop price, a STOP_LIMIT a limit order."""
 
     MARKET = "MARKET"
     LIMIT = "LIMIT"
@@ -84,6 +84,11 @@ class Terms:
     time_in_force: TimeInForce
     disclosed_quantity: Decimal = Decimal(0)
 
+    def difference(self, other: "Terms") -> dict[str, dict[str, Any]]:
+        """Of each term in which `other` differs its value here, under "old", and there, under "new"."""
+        names = [term.name for term in fields(self) if getattr(self, term.name) != getattr(other, term.name)]
+        return {"old": {n: getattr(self, n) for n in names}, "new": {n: getattr(other, n) for n in names}}
+
 
 def has_other_terms(
     seen: Terms, *, type: str, quantity: Decimal, price: Decimal | None, stop_price: Decimal | None
@@ -126,10 +131,16 @@ class PlaceInstruction:
     iceberg_legs: int | None = None
     market_protection: Decimal | None = None
     algo_id: str = ""
+    #: The broker's own token of the instrument, for kinds of brokers that need it.
+    token: str = ""
 
 
 class BrokerStatus(StrEnum):
-    """Every status that Kite documents, by what it means to us; an unknown one is treated as live."""
+    """What a broker's status of an order means to us. An adapter maps each that its broker documents.
+
+    PENDING and OVERLAY (a change is on its way) prove nothing, and COMPLETE nothing beyond the quantity filled.
+    CANCELLED, REJECTED and LAPSED end an order, though a fill may still follow. UNHEARD_OF is treated as live.
+    """
 
     PENDING = "PENDING"
     OVERLAY = "OVERLAY"
@@ -220,8 +231,15 @@ class NotSent:
     raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
 
-#: The code of a refusal that says nothing of the order: the access token is dead.
-SESSION_EXPIRED = "TokenException"
+@dataclass(frozen=True, slots=True)
+class LoggedOut(Refused):
+    """Refused because the session is over: it says nothing of the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy(NotSent):
+    """Not carried out because the order was moving at that moment: look again, then try again."""
+
 
 #: What became of one call to a broker.
 Outcome = Accepted | Refused | Unconfirmed | NotSent

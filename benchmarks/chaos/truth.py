@@ -15,7 +15,7 @@ from benchmarks.chaos.load import Record
 from ledger.models import Position
 from orders.brokers.registry import broker_for
 from orders.models import Amendment, BrokerAccount, Execution, Order
-from orders.states import State
+from orders.states import OPEN_AMENDMENTS, State
 
 #: The broker's last word → our state, without and with executions.
 STATE_OF = {
@@ -71,7 +71,7 @@ def _against_requests(record: Record) -> list[Finding]:
 def check_settled() -> list[Finding]:
     """What may be under way for a while, but not for long."""
     limbo = Order.objects.filter(state__in=[State.CREATED, State.SUBMITTING, State.UNKNOWN, State.ACKED])
-    amendments = Amendment.objects.filter(state__in=Amendment.OPEN_STATES).select_related("order")
+    amendments = Amendment.objects.filter(state__in=OPEN_AMENDMENTS).select_related("order")
     # The wish to cancel an order that is lost stands until the order turns up.
     amendments = amendments.exclude(kind="CANCEL", state="QUEUED", order__state=State.LOST)
     return [
@@ -141,14 +141,14 @@ def _executions(pairs: list[tuple[Order, Row]], never_there: list[Order]) -> Ite
 
 def _positions() -> Iterator[str]:
     here: Counter[tuple[str, str]] = Counter()
-    for position in Position.objects.select_related("instrument"):
-        here[position.instrument.symbol, position.product] += int(position.quantity)
+    for ours in Position.objects.select_related("instrument"):
+        here[ours.instrument.symbol, ours.product] += int(ours.quantity)
     there: Counter[tuple[str, str]] = Counter()
     broker = broker_for(BrokerAccount.objects.get())
-    for row in broker.positions()["net"]:
-        there[row["tradingsymbol"], row["product"]] += int(row["quantity"])
-    for row in broker.holdings():
-        there[row["tradingsymbol"], "CNC"] += int(row["quantity"]) + int(row["t1_quantity"])
+    for position in broker.positions():
+        there[position.symbol, position.product] += int(position.quantity)
+    for held in broker.holdings():
+        there[held.symbol, "CNC"] += int(held.quantity + held.unsettled)
     for key in here.keys() | there.keys():
         if here[key] != there[key]:
             yield f"{key[0]} {key[1]}: {here[key]} here, {there[key]} there"

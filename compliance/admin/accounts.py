@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import display
 
+from compliance.acting import acting
 from compliance.admin.account_forms import (
     NO_ACCESS,
     AccountChangeForm,
@@ -18,7 +19,7 @@ from compliance.admin.account_forms import (
 )
 from compliance.admin.kill_switches import AccountModeForm, AlgoModeForm, may_set_mode, set_mode
 from compliance.admin.limits import AccountLimitsForm, AlgoLimitsForm, may_set_limits, set_new_limits
-from compliance.admin.scoped import AccountScoped, acting
+from compliance.admin.scoped import AccountScoped
 from compliance.models import Account, AlgoRegistration, Membership
 from compliance.services.accounts import change_account, masked, open_account
 from compliance.services.algos import change_algo, register_algo

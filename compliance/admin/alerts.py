@@ -8,7 +8,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from compliance.admin.scoped import AccountScoped, person
+from compliance.acting import person
+from compliance.admin.scoped import AccountScoped
 from compliance.models import Alert
 from compliance.services.alerts import close_alert
 from oms.lib.admin.actions import ReasonForm, service_action

@@ -11,13 +11,12 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
-from compliance.admin.scoped import person, staff_actor
+from compliance.acting import acting
 from compliance.admin.targets import HOUSE, Target, TargetForm, of_account, of_algo
 from compliance.models import Account, AlgoRegistration, KillSwitch, Scope
 from compliance.services.controls import set_kill_switch
 from oms.lib.admin.actions import ReasonForm, service_action
 from oms.lib.admin.records import RecordAdmin
-from oms.lib.clock import now
 
 MODE_TONES = {"ACTIVE": "green", "REDUCING": "amber", "HALTED": "red"}
 MEANING = {
@@ -61,10 +60,8 @@ def set_mode(request: HttpRequest, form: ReasonForm) -> str:
     """What the dialogs of all pages do."""
     assert isinstance(form, ModeForm)
     target, mode = form.find(), form.cleaned_data["mode"]
-    set_kill_switch(
-        target.scope, **target.columns, mode=mode, reason=form.cleaned_data["reason"], user=person(request),
-        actor=staff_actor(request), at=now(),
-    )  # fmt: skip
+    reason = form.cleaned_data["reason"]
+    set_kill_switch(target.scope, **target.columns, mode=mode, reason=reason, **acting(request))
     return f"The mode of {target} is now {mode}."
 
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminIntegerFieldWidget
 
-from compliance.admin.scoped import person, staff_actor
+from compliance.acting import acting
 from compliance.admin.targets import Target, TargetForm, of_account, of_algo, of_limit
 from compliance.models import RiskLimit, Scope
 from compliance.services.controls import set_limits
@@ -17,7 +17,6 @@ from oms.lib.admin.actions import ReasonForm, service_action
 from oms.lib.admin.filters import OpenOnly
 from oms.lib.admin.formats import chip, clipped, moment, money, quantity, shown
 from oms.lib.admin.records import RecordAdmin
-from oms.lib.clock import now
 from oms.lib.errors import NotFound
 
 VALUES = (
@@ -94,7 +93,7 @@ def set_new_limits(request: HttpRequest, form: ReasonForm) -> str:
     target = form.find()
     limit = set_limits(
         target.scope, **target.columns, values={name: form.cleaned_data[name] for name in VALUES},
-        reason=form.cleaned_data["reason"], user=person(request), actor=staff_actor(request), at=now(),
+        reason=form.cleaned_data["reason"], **acting(request),
     )  # fmt: skip
     return f"Version {limit.version} of the limits of {target} is in force."
 

@@ -1,4 +1,4 @@
-"""What the admin pages of every app ask about the person at the screen: which rows, and acting as whom."""
+"""Which rows of the staff pages the person at the screen may see: those of the accounts that are theirs."""
 
 from typing import Any
 
@@ -7,26 +7,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from compliance.selectors import COMPLIANCE, OPERATOR, accounts_visible_to, is_in
-from oms.lib.actors import Actor, ActorType
-from oms.lib.admin.actions import actor_of
-from oms.lib.clock import now
-
-
-def staff_actor(request: HttpRequest) -> Actor:
-    """The acting person: an officer if in the compliance group, else an operator."""
-    officer = not is_in(request.user, OPERATOR) and is_in(request.user, COMPLIANCE)
-    return actor_of(request, ActorType.OFFICER if officer else ActorType.OPERATOR)
-
-
-def person(request: HttpRequest) -> AbstractBaseUser:
-    """Who is at the screen; the admin lets nobody else in."""
-    assert isinstance(request.user, AbstractBaseUser)
-    return request.user
-
-
-def acting(request: HttpRequest) -> dict[str, Any]:
-    """Who acts and when, as every service wants it: `user`, `actor`, `at`."""
-    return {"user": person(request), "actor": staff_actor(request), "at": now()}
 
 
 def only_visible(

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -12,6 +12,7 @@ from compliance.idempotency import IdempotencyClaim, Idempotent, StoredAnswer
 from oms.lib.api.problems import MEDIA_TYPE
 from oms.lib.errors import DomainError, FieldError, Invalid
 
+T = TypeVar("T")
 _KEY = re.compile(r"[\x21-\x7e]{1,80}", re.ASCII)
 HEADER = "Idempotency-Key"
 
@@ -43,8 +44,8 @@ def required_key(request: Request) -> str:
 
 
 def idempotent(
-    request: Request, respond: Callable[[Any], StoredAnswer], *, own_reference: str = ""
-) -> Idempotent | None:
+    request: Request, respond: Callable[[T], StoredAnswer], *, own_reference: str = ""
+) -> Idempotent[T] | None:
     """What the service needs to answer a repeat with the first answer; None when the request names no key.
 
     `own_reference` is a key that the body carries. Method and path count as part of the request.

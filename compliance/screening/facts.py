@@ -53,10 +53,27 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
+class Exposure:
+    """What an order that is to be changed uses already, all of it counted in the surroundings too.
+
+    Of its `quantity` units so many are `executed`. `value` is the worst-case value in rupees of the whole quantity at
+    the present terms, None when no price is known; `open_value` is how much of `Surroundings.open_value` is its own.
+    `loses_units_only` says that the change takes units away and alters nothing else.
+    """
+
+    quantity: Decimal
+    executed: Decimal
+    value: Decimal | None
+    open_value: Decimal
+    loses_units_only: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """One order as proposed. `value` is its worst-case value in rupees, None when no price is known.
 
-    `closes` are the units of an existing position that it would close; the rest opens.
+    `closes` are the units of an existing position that it would close; the rest opens. `replaces` is None for a new
+    order; for a change it is what the order uses already, and everything else here is the order as it would be.
     """
 
     side: str
@@ -70,6 +87,17 @@ class Proposal:
     is_amo: bool
     value: Decimal | None
     closes: Decimal
+    replaces: Exposure | None = None
+
+    @property
+    def unexecuted(self) -> Decimal:
+        """Units that may still execute."""
+        return self.quantity - (self.replaces.executed if self.replaces else 0)
+
+    @property
+    def only_closes(self) -> bool:
+        """Whatever of it executes makes an existing position smaller."""
+        return self.closes == self.unexecuted
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,10 @@
 A rule looks at the proposal and its surroundings and yields a `Finding`: passed or not, the value and
 the limit it compared. The first that fails refuses the order; every one that ran is recorded in the
 order's first event, as the exchange asks (CIR/MRD/DP/09/2012).
+
+A change of an order is judged by the same rules as the order that it would become (`Proposal.replaces`): what
+the order uses already is not counted a second time, and no limit refuses a change that asks for no more than
+the order has. Each rule to which that matters says so.
 """
 
 from collections.abc import Callable
@@ -84,10 +88,14 @@ def account_active(p: Proposal, a: Surroundings) -> Finding:
 
 
 def kill_switch(p: Proposal, a: Surroundings) -> Finding:
-    """HALTED refuses all, REDUCING what would open. Cancels never come here: they always pass."""
+    """HALTED refuses all, REDUCING what would open. Cancels never come here: they always pass.
+
+    Of a change the part not yet executed decides; one that only takes units away reduces as well.
+    """
     if a.mode == "ACTIVE":
         return _when(True, Denial.KILL_SWITCH, "", value=a.mode, limit="ACTIVE")
-    reduces = a.mode == "REDUCING" and p.closes == p.quantity
+    takes_away = p.replaces is not None and p.replaces.loses_units_only
+    reduces = a.mode == "REDUCING" and (p.only_closes or takes_away)
     what = "only orders that close a position pass" if a.mode == "REDUCING" else "no new order passes"
     message = f"Trading is {a.mode.lower()} ({a.mode_source}): {what}."
     return _when(reduces, Denial.KILL_SWITCH, message, value=a.mode, limit="ACTIVE")
@@ -240,11 +248,20 @@ def price_is_fresh(p: Proposal, a: Surroundings) -> Finding | None:
     )  # fmt: skip
 
 
-def _within(limit: Limit | None, value: Decimal, code: Denial, what: str, pointer: str) -> Finding | None:
+def _within(
+    limit: Limit | None,
+    value: Decimal,
+    code: Denial,
+    what: str,
+    *,
+    already: Decimal | None = None,
+    pointer: str = "/quantity",
+) -> Finding | None:
+    """Whether `value` keeps within the limit, or at least goes no higher than what the order has `already`."""
     if limit is None:
         return None
     finding = _when(
-        value <= limit.value, code,
+        value <= limit.value or (already is not None and value <= already), code,
         f"{what} would be {decimal_text(value)}, above the limit {decimal_text(limit.value)} ({limit.source}).",
         value=value, limit=limit.value, pointer=pointer,
     )  # fmt: skip
@@ -252,37 +269,55 @@ def _within(limit: Limit | None, value: Decimal, code: Denial, what: str, pointe
 
 
 def order_quantity(p: Proposal, a: Surroundings) -> Finding | None:
-    return _within(a.limits.order_quantity, p.quantity, Denial.ORDER_QUANTITY, "The order's quantity", "/quantity")
+    """The whole quantity, of a change the new one, executed units among it."""
+    already = p.replaces.quantity if p.replaces else None
+    return _within(a.limits.order_quantity, p.quantity, Denial.ORDER_QUANTITY, "The order's quantity", already=already)
 
 
 def order_value(p: Proposal, a: Surroundings) -> Finding | None:
+    """The worst-case value of the whole quantity, of a change the new one."""
     if p.value is None:
         return None
-    return _within(a.limits.order_value, p.value, Denial.ORDER_VALUE, "The order's value", "/quantity")
+    already = p.replaces.value if p.replaces else None
+    return _within(a.limits.order_value, p.value, Denial.ORDER_VALUE, "The order's value", already=already)
 
 
 def open_value(p: Proposal, a: Surroundings) -> Finding | None:
+    """What is open of all orders. Of a change only the unexecuted part is open, and it takes the old one's place."""
     if p.value is None:
         return None
-    total = a.open_value + p.value
-    return _within(a.limits.open_value, total, Denial.OPEN_VALUE, "The value of all open orders", "/quantity")
+    others, already, r = a.open_value, None, p.replaces
+    if r is not None:
+        others -= r.open_value
+        already = None if r.value is None else others + r.value * (r.quantity - r.executed) / r.quantity
+    total = others + p.value * p.unexecuted / p.quantity
+    return _within(a.limits.open_value, total, Denial.OPEN_VALUE, "The value of all open orders", already=already)
 
 
 def position(p: Proposal, a: Surroundings) -> Finding | None:
-    if p.closes == p.quantity:
+    """The position if all executed. The old quantity of a changed order is in it already: executed, or working."""
+    if p.only_closes:
         return None
-    size = abs(a.projected_position)
-    return _within(a.limits.position_quantity, size, Denial.POSITION, "The position", "/quantity")
+    size, already = abs(a.projected_position), None
+    if p.replaces is not None:
+        sign = 1 if p.side == "BUY" else -1
+        size = abs(a.projected_position - sign * p.replaces.quantity)
+        already = abs(a.projected_position - sign * p.quantity)
+    return _within(a.limits.position_quantity, size, Denial.POSITION, "The position", already=already)
 
 
 def order_rate(p: Proposal, a: Surroundings) -> Finding | None:
+    """Orders in a second. A change is no further order."""
+    if p.replaces is not None:
+        return None
     count = Decimal(a.orders_this_second + 1)
-    return _within(a.limits.orders_per_second, count, Denial.ORDER_RATE, "Orders in this second", "")
+    return _within(a.limits.orders_per_second, count, Denial.ORDER_RATE, "Orders in this second", pointer="")
 
 
 def duplicate(p: Proposal, a: Surroundings) -> Finding | None:
+    """An order sent twice by mistake. A change is made on purpose, to an order that is there."""
     window = a.limits.duplicate_window
-    if window is None or not window.value:
+    if p.replaces is not None or window is None or not window.value:
         return None
     return _when(
         not a.is_duplicate, Denial.DUPLICATE,

@@ -8,9 +8,9 @@ from typing import Any
 from django.db import transaction
 
 from compliance import audit
-from compliance.audit import EventDraft, EventType
+from compliance.audit import EventType
 from compliance.models import Account, ProductCode
-from compliance.selectors import User, lock_trading_account, require_operator
+from compliance.selectors import OPERATOR, User, lock_trading_account, require
 from oms.lib.actors import Actor
 from oms.lib.validation import Faults, changed, insert_once
 
@@ -45,7 +45,7 @@ def open_account(
 
     Raises Forbidden for anybody but operators, Invalid with a pointer per wrong field, Conflict for a taken code.
     """
-    require_operator(user, "open an account")
+    require(user, OPERATOR, what="open an account")
     account = Account(code=code.strip(), name=name.strip(), kind=kind, products=list(products))
     account.ucc, account.pan = ucc.strip(), pan.strip().upper()
     faults = Faults()
@@ -55,7 +55,7 @@ def open_account(
     _check(account, faults)
     faults.refuse("The account is not valid.")
     insert_once(account, "/code", f"There is an account {account.code} already.")
-    _record(account, EventType.ACCOUNT_OPENED, _said(account, COLUMNS) | {"reason": why}, actor, at)
+    audit.record_on(account, EventType.ACCOUNT_OPENED, _said(account, COLUMNS) | {"reason": why}, actor=actor, at=at)
     return account
 
 
@@ -67,7 +67,7 @@ def change_account(
 
     Raises Forbidden for anybody but operators, NotFound, Invalid with a pointer per wrong field.
     """
-    require_operator(user, "change an account")
+    require(user, OPERATOR, what="change an account")
     account = lock_trading_account(account_id)
     faults = Faults()
     why = faults.reason(reason)
@@ -79,7 +79,7 @@ def change_account(
     faults.refuse("The change is not valid.")
     account.save(update_fields=list(new))
     data = {"from": before, "to": _said(account, new), "reason": why}
-    _record(account, EventType.ACCOUNT_CHANGED, data, actor, at)
+    audit.record_on(account, EventType.ACCOUNT_CHANGED, data, actor=actor, at=at)
     return account
 
 
@@ -98,8 +98,3 @@ def _check(account: Account, faults: Faults) -> None:
 def _said(account: Account, names: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
     """The fields as an event may tell them: never a whole PAN."""
     return {name: masked(account.pan) if name == "pan" else getattr(account, name) for name in names}
-
-
-def _record(account: Account, type: EventType, data: dict[str, Any], actor: Actor, at: datetime) -> None:
-    audit.record([EventDraft(account, type, data)], actor=actor, at=at)
-    account.save(update_fields=["event_seq", "event_hash"])

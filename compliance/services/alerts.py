@@ -10,8 +10,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from compliance.models import Alert
+from compliance.selectors import COMPLIANCE, OPERATOR, require
 from oms.lib.db import insert_rows
-from oms.lib.errors import Invalid, NotFound
+from oms.lib.errors import NotFound
+from oms.lib.validation import Faults
 
 __all__ = ["AlertDraft", "close_alert", "raise_alert", "raise_alerts", "resolve_alert"]
 
@@ -74,13 +76,18 @@ def raise_alert(
 
 @transaction.atomic(durable=True)
 def close_alert(alert_id: int, *, reason: str, user: AbstractBaseUser, at: datetime) -> Alert:
-    """Close an alert with a reason. Raises NotFound, or Invalid when the reason is empty."""
-    if not reason.strip():
-        raise Invalid("Say why the alert can be closed.", code="reason_missing")
+    """Close an alert with a reason.
+
+    Raises Forbidden for anybody but operators and compliance officers, NotFound, Invalid without a reason.
+    """
+    require(user, OPERATOR, COMPLIANCE, what="close alerts")
+    faults = Faults()
+    why = faults.reason(reason)
+    faults.refuse("The alert stays open.")
     alert = Alert.objects.select_for_update().filter(pk=alert_id, closed_at=None).first()
     if alert is None:
         raise NotFound("There is no open alert with this id.")
-    alert.closed_at, alert.closed_by_id, alert.closing_reason = at, user.pk, reason.strip()
+    alert.closed_at, alert.closed_by_id, alert.closing_reason = at, user.pk, why
     alert.save(update_fields=["closed_at", "closed_by", "closing_reason"])
     return alert
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.db import transaction
 
 from compliance import audit
-from compliance.audit import EventDraft, EventType
-from compliance.models import Account, AlgoRegistration
-from compliance.selectors import User, lock_trading_account, require_operator
+from compliance.audit import EventType
+from compliance.models import AlgoRegistration
+from compliance.selectors import OPERATOR, User, lock_trading_account, require
 from oms.lib.actors import Actor
 from oms.lib.errors import NotFound
 from oms.lib.validation import Faults, changed, insert_once
@@ -37,7 +37,7 @@ def register_algo(
     Raises Forbidden for anybody but operators, NotFound, Invalid with a pointer per wrong field, Conflict for
     an id that the account has already.
     """
-    require_operator(user, "register an algorithm")
+    require(user, OPERATOR, what="register an algorithm")
     account = lock_trading_account(account_id)
     algo = AlgoRegistration(account=account, algo_id=algo_id.strip(), name=name.strip(), version=version.strip())
     algo.category, algo.vendor = category, vendor.strip()
@@ -47,7 +47,7 @@ def register_algo(
     faults.refuse("The algorithm is not valid.")
     insert_once(algo, "/algo_id", f"Account {account.code} has an algorithm {algo.algo_id} already.")
     data = {name: getattr(algo, name) for name in COLUMNS} | {"reason": why}
-    _record(account, EventType.ALGO_REGISTERED, data, actor, at)
+    audit.record_on(account, EventType.ALGO_REGISTERED, data, actor=actor, at=at)
     return algo
 
 
@@ -59,7 +59,7 @@ def change_algo(
 
     Raises Forbidden for anybody but operators, NotFound, Invalid with a pointer per wrong field.
     """
-    require_operator(user, "change an algorithm")
+    require(user, OPERATOR, what="change an algorithm")
     known = AlgoRegistration.objects.filter(pk=algo_pk).first()
     if known is None:
         raise NotFound("There is no such algorithm.")
@@ -75,10 +75,5 @@ def change_algo(
     faults.refuse("The change is not valid.")
     algo.save(update_fields=list(new))
     data = {"algo_id": algo.algo_id, "from": before, "to": new, "reason": why}
-    _record(account, EventType.ALGO_CHANGED, data, actor, at)
+    audit.record_on(account, EventType.ALGO_CHANGED, data, actor=actor, at=at)
     return algo
-
-
-def _record(account: Account, type: EventType, data: dict[str, Any], actor: Actor, at: datetime) -> None:
-    audit.record([EventDraft(account, type, data)], actor=actor, at=at)
-    account.save(update_fields=["event_seq", "event_hash"])

@@ -7,9 +7,9 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from compliance import audit
-from compliance.audit import EventDraft, EventType
-from compliance.models import Account, Membership
-from compliance.selectors import User, lock_trading_account, require_operator
+from compliance.audit import EventType
+from compliance.models import Membership
+from compliance.selectors import OPERATOR, User, lock_trading_account, require
 from oms.lib.actors import Actor
 from oms.lib.errors import Invalid, NotFound
 from oms.lib.validation import Faults
@@ -30,7 +30,7 @@ def grant_membership(
 
     Raises Forbidden for anybody but operators, NotFound, Invalid with a pointer per wrong field.
     """
-    require_operator(user, "grant a membership")
+    require(user, OPERATOR, what="grant a membership")
     faults = Faults()
     why = faults.reason(reason)
     faults.unless(role in Membership.Role.values, "/role", "choice", f"One of {', '.join(Membership.Role.values)}.")
@@ -45,7 +45,7 @@ def grant_membership(
     membership.role = role
     membership.save()
     data = _who(member) | {"from": before, "to": role, "reason": why}
-    _record(account, EventType.MEMBERSHIP_GRANTED, data, actor, at)
+    audit.record_on(account, EventType.MEMBERSHIP_GRANTED, data, actor=actor, at=at)
     return membership
 
 
@@ -57,7 +57,7 @@ def revoke_membership(
 
     Raises Forbidden for anybody but operators, NotFound for an account or a membership that is not there, Invalid.
     """
-    require_operator(user, "revoke a membership")
+    require(user, OPERATOR, what="revoke a membership")
     faults = Faults()
     why = faults.reason(reason)
     faults.refuse("The change is not valid.")
@@ -67,13 +67,8 @@ def revoke_membership(
         raise NotFound(f"{member.get_username()} is no member of {account.code}.")
     data = _who(member) | {"from": membership.role, "to": "", "reason": why}
     membership.delete()
-    _record(account, EventType.MEMBERSHIP_REVOKED, data, actor, at)
+    audit.record_on(account, EventType.MEMBERSHIP_REVOKED, data, actor=actor, at=at)
 
 
 def _who(member: AbstractBaseUser) -> dict[str, Any]:
     return {"user_id": str(member.pk), "username": member.get_username()}
-
-
-def _record(account: Account, type: EventType, data: dict[str, Any], actor: Actor, at: datetime) -> None:
-    audit.record([EventDraft(account, type, data)], actor=actor, at=at)
-    account.save(update_fields=["event_seq", "event_hash"])

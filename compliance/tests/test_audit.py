@@ -26,7 +26,6 @@ def account(account):
 def recorded(account, *drafts, at=None):
     with transaction.atomic():
         audit.record(drafts, actor=SOMEBODY, at=at or now())
-        account.save(update_fields=["event_seq", "event_hash"])
     return list(account_events(account.pk))
 
 

@@ -53,4 +53,4 @@ def test_a_new_month_takes_its_days_and_is_guarded():
             " AND NOT tgisinternal",
             [name],
         )
-        assert cursor.fetchone() == (["check_insertA", "refuse_changeA", "refuse_truncateA"],)
+        assert cursor.fetchone() == (["check_insertA", "move_headA", "refuse_changeA", "refuse_truncateA"],)

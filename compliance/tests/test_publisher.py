@@ -27,7 +27,6 @@ def accounts(committed_db):
 def write(account, note, *, at=None):
     account = Account.objects.select_for_update().get(pk=account.pk)
     audit.record([EventDraft(account, EventType.CORRECTION, {"note": note})], actor=SYSTEM, at=at or now())
-    account.save(update_fields=["event_seq", "event_hash"])
 
 
 def commit(account, *notes):

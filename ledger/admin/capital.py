@@ -13,9 +13,10 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
+from compliance.acting import acting
 from compliance.admin.alerts import order_link
 from compliance.admin.choosing import AccountForm
-from compliance.admin.scoped import AccountScoped, acting
+from compliance.admin.scoped import AccountScoped
 from ledger.models import CapitalAccount, CapitalEntry
 from ledger.services.capital import deposit
 from ledger.services.portfolios import open_portfolio

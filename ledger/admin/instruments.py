@@ -14,6 +14,7 @@ from ledger.models import Instrument
 from oms.lib.admin.filters import exact
 from oms.lib.admin.formats import EMPTY, instant, money, quantity, rupees, shown
 from oms.lib.admin.records import LogAdmin
+from oms.lib.clock import now
 
 
 @admin.register(Instrument)
@@ -43,7 +44,7 @@ class InstrumentAdmin(LogAdmin):
 
     @display(description="last price")
     def last_price(self, instrument: Instrument) -> Any:
-        last = get_prices([instrument.pk]).get(instrument.pk)
+        last = get_prices([instrument.pk], at=now()).get(instrument.pk)
         if last is None:
             return EMPTY
         return format_html("{} at {}", rupees(last.price, 4), instant(last.at))

@@ -6,8 +6,9 @@ from django.http import Http404, HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from compliance.api.actors import IsOperator, actor_of
+from compliance.acting import actor_of
 from compliance.api.idempotency import HEADER, idempotent, replayed, required_key
+from compliance.api.permissions import IsOperator
 from compliance.idempotency import AlreadyAnswered, StoredAnswer
 from ledger.api.capital_documents import (
     AvailableDocument,

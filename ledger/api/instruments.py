@@ -87,7 +87,8 @@ class InstrumentView(ApiView):
 
 
 def _documents(instruments: list[Instrument]) -> list[dict[str, Any]]:
-    prices, now = get_prices([instrument.pk for instrument in instruments]), clock.now()
+    now = clock.now()
+    prices = get_prices([instrument.pk for instrument in instruments], at=now)
     return [_document(instrument, prices.get(instrument.pk), now) for instrument in instruments]
 
 

@@ -74,7 +74,8 @@ class PositionsView(ApiView):
 
 
 def _documents(positions: list[Position]) -> list[dict[str, Any]]:
-    values, now = value_positions(positions), clock.now()
+    now = clock.now()
+    values = value_positions(positions, at=now)
     return [_document(position, values.get(position.pk), now) for position in positions]
 
 

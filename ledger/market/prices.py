@@ -13,9 +13,9 @@ import redis
 import structlog
 from django.conf import settings
 
-from oms.lib.clock import now, rfc3339
+from oms.lib.clock import rfc3339
 from oms.lib.money import decimal_text
-from oms.lib.redis import client
+from oms.lib.redis import BRIEF_SECONDS, client
 
 _WANTED, _TURN = "quotes:wanted", "quotes:turn"
 
@@ -41,26 +41,33 @@ def set_prices(prices: Mapping[int, tuple[Decimal, datetime]]) -> None:
         logger.warning("prices_not_stored", count=len(prices), reason=type(error).__name__)
 
 
-def get_prices(instrument_ids: Iterable[int]) -> dict[int, LastPrice]:
+def get_prices(instrument_ids: Iterable[int], *, at: datetime) -> dict[int, LastPrice]:
     """The last prices that are known, in one round trip; an instrument without one is absent.
 
-    What has none, or one too old to trade by (settings.PRICE_FRESH_SECONDS), is noted in a second round trip
-    as wanted: quotes are asked for it next.
+    What has none, or one too old to trade by at the instant `at` (settings.PRICE_FRESH_SECONDS), is noted in a
+    second round trip as wanted: quotes are asked for it next. Call it while nothing is locked.
     """
     ids = list(instrument_ids)
     if not ids:
         return {}
     try:
-        texts = client().mget([_key(pk) for pk in ids])
+        texts = client(timeout=BRIEF_SECONDS).mget([_key(pk) for pk in ids])
     except redis.RedisError as error:
         logger.warning("prices_not_read", count=len(ids), reason=type(error).__name__)
         return {}
     found = {pk: _parsed(str(text)) for pk, text in zip(ids, texts, strict=True) if text}
-    moment = now()
-    oldest = moment - timedelta(seconds=settings.PRICE_FRESH_SECONDS)
-    if missed := [pk for pk in ids if pk not in found or found[pk].at < oldest]:
-        _want(missed, moment)
+    if missed := [pk for pk in ids if pk not in found or not _is_fresh(found[pk], at)]:
+        _want(missed, at)
     return found
+
+
+def fresh_prices(instrument_ids: Iterable[int], *, at: datetime) -> dict[int, Decimal]:
+    """Last prices in rupees that one may trade by at the instant `at`; see `get_prices`."""
+    return {pk: last.price for pk, last in get_prices(instrument_ids, at=at).items() if _is_fresh(last, at)}
+
+
+def _is_fresh(last: LastPrice, at: datetime) -> bool:
+    return last.at >= at - timedelta(seconds=settings.PRICE_FRESH_SECONDS)
 
 
 def most_wanted(limit: int) -> list[int]:
@@ -80,7 +87,7 @@ def most_wanted(limit: int) -> list[int]:
 def _want(instrument_ids: Iterable[int], at: datetime) -> None:
     """Note that these have no fresh price: the next quotes are asked for them."""
     try:
-        client().zadd(_WANTED, {str(pk): at.timestamp() for pk in instrument_ids})
+        client(timeout=BRIEF_SECONDS).zadd(_WANTED, {str(pk): at.timestamp() for pk in instrument_ids})
     except redis.RedisError as error:
         logger.warning("wishes_not_noted", reason=type(error).__name__)
 

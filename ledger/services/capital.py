@@ -4,20 +4,18 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 
 from compliance import audit, idempotency
-from compliance.audit import EventDraft, EventType
+from compliance.audit import EventType
 from compliance.idempotency import Idempotent
-from compliance.selectors import OPERATOR, is_in, lock_tradable_accounts
+from compliance.selectors import OPERATOR, User, lock_tradable_accounts, require
 from ledger.models import Bucket, CapitalAccount, CapitalEntry
 from ledger.services.books import Books
 from oms.lib.actors import Actor
-from oms.lib.errors import DomainError, FieldError, Forbidden, Invalid
+from oms.lib.errors import DomainError, Forbidden
 from oms.lib.money import to_paisa
-
-User = AbstractBaseUser | AnonymousUser
+from oms.lib.validation import Faults
 
 
 class KeyReused(DomainError):
@@ -36,16 +34,20 @@ def deposit(
     user: User | None,
     actor: Actor,
     at: datetime,
-    idempotent: Idempotent | None = None,
+    idempotent: Idempotent[CapitalEntry] | None = None,
 ) -> CapitalEntry:
     """Put `amount` rupees into a portfolio's free bucket. The same key posts once and returns the first entry.
 
     Only operators (`user` None: the house itself) may; above settings.DEPOSIT_LIMIT one person alone may not.
-    Raises Forbidden, Invalid for an amount that is not a positive number of paise, KeyReused.
+    Raises Forbidden, Invalid without a reason or for an amount that is not a positive number of paise, KeyReused.
     """
-    if user is not None and not is_in(user, OPERATOR):
-        raise Forbidden("Only operators book deposits.")
-    _check_amount(amount)
+    require(user, OPERATOR, what="book deposits")
+    faults = Faults()
+    why = faults.reason(reason)
+    positive = amount > 0 and amount == to_paisa(amount)
+    faults.unless(positive, "/amount", "not_rupees", "The amount must be positive, with at most two decimals.")
+    faults.refuse("The deposit is not valid.")
+    _refuse_too_much(amount)
     with transaction.atomic(durable=True):
         account = lock_tradable_accounts({portfolio.account.code}, None)[portfolio.account.code]
         if idempotent is not None:
@@ -58,22 +60,18 @@ def deposit(
         books = Books.open(portfolio_ids=[portfolio.pk], actor=actor, at=at)
         locked = books.portfolios[portfolio.pk]
         entry = books.move(
-            locked, CapitalEntry.Kind.DEPOSIT, amount, Bucket.OUTSIDE, Bucket.FREE, key=f"DEPOSIT:{key}", reason=reason
+            locked, CapitalEntry.Kind.DEPOSIT, amount, Bucket.OUTSIDE, Bucket.FREE, key=f"DEPOSIT:{key}", reason=why
         )
         assert entry is not None, "the amount is positive"
         books.write()
-        data = {"portfolio": locked.code, "amount": amount, "free": locked.free, "entry_id": entry.pk, "reason": reason}
-        audit.record([EventDraft(account, EventType.CAPITAL_DEPOSITED, data)], actor=actor, at=at)
-        account.save(update_fields=["event_seq", "event_hash"])
+        data = {"portfolio": locked.code, "amount": amount, "free": locked.free, "entry_id": entry.pk, "reason": why}
+        audit.record_on(account, EventType.CAPITAL_DEPOSITED, data, actor=actor, at=at)
         if idempotent is not None:
-            idempotency.store(idempotent.claim, idempotent.respond(entry), at=at)
+            idempotency.store({idempotent.claim: idempotent.respond(entry)}, at=at)
     return entry
 
 
-def _check_amount(amount: Decimal) -> None:
-    if amount <= 0 or amount != to_paisa(amount):
-        error = FieldError("/amount", "not_rupees", "The amount must be positive, with at most two decimals.")
-        raise Invalid("The amount is not valid.", errors=(error,))
+def _refuse_too_much(amount: Decimal) -> None:
     if amount > settings.DEPOSIT_LIMIT:
         raise Forbidden(
             f"One person may deposit up to ₹{settings.DEPOSIT_LIMIT}: split it with a second operator.",

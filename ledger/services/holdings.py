@@ -47,7 +47,6 @@ def open_holdings(account_code: str, holdings: Sequence[HeldBefore], *, actor: A
         drafts = [_open(books, account, portfolio_id, instrument, held, at) for instrument, held in wanted]
         books.write()
         audit.record(drafts, actor=actor, at=at)
-        account.save(update_fields=["event_seq", "event_hash"])
     return len(drafts)
 
 

@@ -1,62 +1,55 @@
-"""Instruments kept like the broker's dump and quotes say they are: contracts, bands, last closes.
+"""Instruments kept like the brokers' dumps and quotes say they are: contracts, bands, last closes.
 
 What a broker cannot tell (freeze quantities) is left alone. Prices go to `ledger.market.prices`.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
 import structlog
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from ledger.market import prices
 from ledger.market.hours import HOURS
-from ledger.models import Instrument
+from ledger.models import BrokerInstrument, Instrument
+from ledger.services.instrument_names import Contract, house_names
 from oms.lib.db import update_rows
 
 BATCH = 2000
 #: One part in so many of the quotes asked for is for what nobody waits for.
 TURN_SHARE = 5
-INDEX_SEGMENT = "INDICES"
 DUMPED = (
-    "name", "type", "segment", "token", "tick_size", "lot_size", "strike", "expiry", "is_tradable", "dumped_at",
-    "updated_at",
+    "name", "type", "segment", "token", "tick_size", "lot_size", "strike", "expiry", "is_tradable", "updated_at",
 )  # fmt: skip
+LISTED = ("symbol", "token", "is_listed", "listed_at")
 QUOTED = ("lower_circuit", "upper_circuit", "previous_close", "updated_at")
 #: Characters that columns hold, for those that are taken over whole.
-_TEXTS = ("symbol", "type", "segment")
-_ROOM = {field.name: field.max_length or 0 for field in Instrument._meta.concrete_fields if field.name in _TEXTS}
+_TEXTS = ((Instrument, ("type", "segment")), (BrokerInstrument, ("symbol", "token")))
+_ROOM = {
+    field.name: field.max_length or 0
+    for model, names in _TEXTS
+    for field in model._meta.concrete_fields
+    if field.name in names
+}
 
 logger = structlog.get_logger(__name__)
 
 
-class DumpedInstrument(Protocol):
+class DumpedInstrument(Contract, Protocol):
     """One line of a broker's dump (`orders.brokers.base.InstrumentRow`)."""
 
     @property
-    def token(self) -> int: ...
-    @property
-    def exchange(self) -> str: ...
-    @property
-    def symbol(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def type(self) -> str: ...
+    def token(self) -> str: ...
     @property
     def segment(self) -> str: ...
     @property
     def tick_size(self) -> Decimal: ...
     @property
     def lot_size(self) -> int: ...
-    @property
-    def strike(self) -> Decimal | None: ...
-    @property
-    def expiry(self) -> date | None: ...
 
 
 class QuotedInstrument(Protocol):
@@ -87,50 +80,66 @@ class SyncResult:
 
 
 @transaction.atomic(durable=True)
-def sync_instruments(rows: Sequence[DumpedInstrument], *, at: datetime) -> SyncResult:
-    """Make the instruments of every exchange that occurs in `rows` what the dump says.
+def sync_instruments(kind: str, rows: Sequence[DumpedInstrument], *, at: datetime) -> SyncResult:
+    """Make the instruments of every exchange that occurs in `rows` what the dump of a kind of broker says.
 
     Rows of exchanges whose hours we do not know are passed over, and so are rows that do not fit: one odd
-    row is no reason to have no instruments. Those missing from the dump (expired, delisted) stay, since
-    orders refer to them, but are no longer tradable. Raises nothing for an empty dump: it retires nothing
+    row is no reason to have no instruments. What no kind of broker lists any longer (expired, delisted) stays,
+    since orders refer to it, but is no longer tradable. Raises nothing for an empty dump: it retires nothing
     either.
     """
     listed = {(row.exchange, row.symbol): row for row in rows if row.exchange in HOURS and _fits(row)}
-    if len(listed) < len(rows):
-        logger.info("instruments_passed_over", count=len(rows) - len(listed), of=len(rows))
-    fresh = [_instrument(row, at) for row in listed.values()]
+    names = house_names(kind, listed)
+    if len(names) < len(rows):
+        logger.info("instruments_passed_over", count=len(rows) - len(names), of=len(rows))
+    fresh = [_instrument(listed[name], symbol, at) for name, (_, symbol) in names.items()]
     Instrument.objects.bulk_create(
         fresh, batch_size=BATCH, update_conflicts=True, unique_fields=["exchange", "symbol"], update_fields=DUMPED
     )
-    gone = Instrument.objects.filter(exchange__in={exchange for exchange, _ in listed}, is_tradable=True)
-    retired = gone.exclude(dumped_at=at).update(is_tradable=False, updated_at=at)
-    return SyncResult(listed=len(fresh), retired=retired)
+    BrokerInstrument.objects.bulk_create(
+        [_broker_name(kind, listed[name], one, at) for name, one in zip(names, fresh, strict=True)],
+        batch_size=BATCH, update_conflicts=True, unique_fields=["kind", "instrument"], update_fields=LISTED,
+    )  # fmt: skip
+    return SyncResult(listed=len(fresh), retired=_retire(kind, {exchange for exchange, _ in names}, at))
+
+
+def _retire(kind: str, exchanges: set[str], at: datetime) -> int:
+    """Strike off what the dump of `at` did not list, and stop trading in what no kind lists; returns how many."""
+    listed = BrokerInstrument.objects.filter(is_listed=True)
+    listed.filter(kind=kind, exchange__in=exchanges).exclude(listed_at=at).update(is_listed=False)
+    gone = Instrument.objects.filter(~Exists(listed.filter(instrument=OuterRef("pk"))), exchange__in=exchanges)
+    return gone.filter(is_tradable=True).update(is_tradable=False, updated_at=at)
 
 
 def _fits(row: DumpedInstrument) -> bool:
     return all(len(getattr(row, name)) <= room for name, room in _ROOM.items())
 
 
-def _instrument(row: DumpedInstrument, at: datetime) -> Instrument:
-    is_index = row.segment == INDEX_SEGMENT
+def _instrument(row: DumpedInstrument, symbol: str, at: datetime) -> Instrument:
+    is_index = row.type == Instrument.Type.INDEX
     fields: dict[str, object] = {}
     # The dump gives zero steps to what cannot be traded; the columns want something positive.
     if row.tick_size > 0:
         fields["tick_size"] = row.tick_size
     return Instrument(
         exchange=row.exchange,
-        symbol=row.symbol,
+        symbol=symbol,
         name=row.name[:120],
-        type=Instrument.Type.INDEX if is_index else row.type,
+        type=row.type,
         segment=row.segment,
-        token=row.token,
+        token=row.exchange_token,
         lot_size=max(row.lot_size, 1),
         strike=row.strike,
         expiry=row.expiry,
         is_tradable=not is_index and row.tick_size > 0 and row.lot_size > 0,
-        dumped_at=at,
         updated_at=at,
         **fields,
+    )
+
+
+def _broker_name(kind: str, row: DumpedInstrument, instrument: Instrument, at: datetime) -> BrokerInstrument:
+    return BrokerInstrument(
+        instrument=instrument, kind=kind, exchange=row.exchange, symbol=row.symbol, token=row.token, listed_at=at
     )
 
 

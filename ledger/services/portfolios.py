@@ -5,8 +5,8 @@ from datetime import datetime
 from django.db import transaction
 
 from compliance import audit
-from compliance.audit import EventDraft, EventType
-from compliance.selectors import User, lock_trading_account, require_operator
+from compliance.audit import EventType
+from compliance.selectors import OPERATOR, User, lock_trading_account, require
 from ledger.models import CapitalAccount
 from oms.lib.actors import Actor
 from oms.lib.validation import Faults, insert_once
@@ -21,7 +21,7 @@ def open_portfolio(
     Raises Forbidden for anybody but operators, NotFound, Invalid with a pointer per wrong field, Conflict for a
     taken code.
     """
-    require_operator(user, "open a portfolio")
+    require(user, OPERATOR, what="open a portfolio")
     account = lock_trading_account(account_id)
     portfolio = CapitalAccount(account=account, code=code.strip(), name=name.strip())
     faults = Faults()
@@ -31,6 +31,5 @@ def open_portfolio(
     faults.refuse("The portfolio is not valid.")
     insert_once(portfolio, "/code", f"There is a portfolio {portfolio.code} already.")
     data = {"portfolio": portfolio.code, "name": portfolio.name, "reason": why}
-    audit.record([EventDraft(account, EventType.PORTFOLIO_OPENED, data)], actor=actor, at=at)
-    account.save(update_fields=["event_seq", "event_hash"])
+    audit.record_on(account, EventType.PORTFOLIO_OPENED, data, actor=actor, at=at)
     return portfolio

@@ -199,12 +199,15 @@ def read_all(*wanted: Read[Any]) -> list[Any]:
 
 def model_read(model: type[M], clauses: str, parameters: Mapping[str, Any]) -> Read[list[M]]:
     """A read of whole rows; see `fetch_models`."""
+    columns, made = model_columns(model)
+    statement = f'SELECT {columns} FROM "{model._meta.db_table}" AS t {clauses}'  # noqa: S608
+    return Read(statement, parameters, lambda rows: [made(row) for row in rows])
+
+
+def model_columns(model: type[M]) -> tuple[str, Callable[[Sequence[Any]], M]]:
+    """The select list of a model's table, named `t`, and what makes an object of the values of such a row."""
     columns, names, convert = _selection(model)
-
-    def parse(rows: list[tuple[Any, ...]]) -> list[M]:
-        return [model.from_db(connection.alias, names, _converted(row, convert)) for row in rows]
-
-    return Read(f'SELECT {columns} FROM "{model._meta.db_table}" AS t {clauses}', parameters, parse)  # noqa: S608
+    return columns, lambda row: model.from_db(connection.alias, names, _converted(row, convert))
 
 
 def fetch_models(model: type[M], clauses: str, parameters: Mapping[str, Any]) -> list[M]:

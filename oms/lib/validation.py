@@ -7,6 +7,9 @@ from django.db import IntegrityError, models, transaction
 
 from oms.lib.errors import Conflict, FieldError, Invalid
 
+#: Characters of a reason, as the columns and the dialogs have them.
+LONGEST_REASON = 300
+
 
 class Faults:
     """The wrong fields of one request."""
@@ -14,15 +17,22 @@ class Faults:
     def __init__(self) -> None:
         self.found: list[FieldError] = []
 
+    def note(self, pointer: str, code: str, message: str) -> None:
+        """The field is wrong."""
+        self.found.append(FieldError(pointer, code, message))
+
     def unless(self, holds: bool, pointer: str, code: str, message: str) -> None:
         """Note the field as wrong where the rule does not hold."""
         if not holds:
-            self.found.append(FieldError(pointer, code, message))
+            self.note(pointer, code, message)
 
     def reason(self, text: str) -> str:
-        """The reason without the space around it; noted when there is none."""
-        self.unless(bool(text.strip()), "/reason", "required", "Say why.")
-        return text.strip()
+        """The reason without the space around it; noted when there is none, or more of it than is kept."""
+        why = text.strip()
+        self.unless(bool(why), "/reason", "required", "Say why: it is kept with the change.")
+        message = f"At most {LONGEST_REASON} characters, these are {len(why)}: say it shorter."
+        self.unless(len(why) <= LONGEST_REASON, "/reason", "max_length", message)
+        return why
 
     def columns(self, row: models.Model, *names: str) -> None:
         """Note what the columns' own types, lengths and choices refuse of the named ones."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from oms.tests.committed import committed_db
+from oms.tests.committed import committed_db, empty_db
 
-__all__ = ["committed_db"]
+__all__ = ["committed_db", "empty_db"]
 
 
 @pytest.fixture(autouse=True)

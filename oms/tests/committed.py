@@ -5,6 +5,7 @@ of the migrated test database, which is dropped afterwards.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -16,22 +17,34 @@ from pytest_django.plugin import DjangoDbBlocker
 @pytest.fixture
 def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Every thread's connection goes to a fresh copy of the test database until the test ends."""
-    with django_db_blocker.unblock():
-        connection = connections["default"]
-        original: str = connection.settings_dict["NAME"]
-        copy = f"{original}_committed"
+    with django_db_blocker.unblock(), _other_database(template=connections["default"].settings_dict["NAME"]):
+        yield
+
+
+@pytest.fixture
+def empty_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Every thread's connection goes to a database without any table until the test ends, for migrations."""
+    with django_db_blocker.unblock(), _other_database(template="template0"):
+        yield
+
+
+@contextmanager
+def _other_database(*, template: str) -> Iterator[None]:
+    connection = connections["default"]
+    original: str = connection.settings_dict["NAME"]
+    copy = f"{original}_committed"
+    connection.close()
+    _administer(
+        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(copy)),
+        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(copy), sql.Identifier(template)),
+    )
+    connection.settings_dict["NAME"] = copy
+    try:
+        yield
+    finally:
         connection.close()
-        _administer(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(copy)),
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(copy), sql.Identifier(original)),
-        )
-        connection.settings_dict["NAME"] = copy
-        try:
-            yield
-        finally:
-            connection.close()
-            connection.settings_dict["NAME"] = original
-            _administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(copy)))
+        connection.settings_dict["NAME"] = original
+        _administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(copy)))
 
 
 def _administer(*statements: sql.Composed) -> None:

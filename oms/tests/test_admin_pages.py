@@ -175,7 +175,7 @@ def test_secrets_and_whole_pans_never_reach_the_browser(
     trading: Order, account: Any, broker_account: Any, root: User, client: Client
 ) -> None:
     account.pan = "ABCPD1234F"
-    account.save()
+    account.save(update_fields=["pan"])
     client.force_login(root)
     pages = [
         page_of(type(account)), page_of(type(account), "change", account.pk),

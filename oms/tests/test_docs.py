@@ -9,8 +9,20 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from oms.management.commands.state_diagram import BEGIN, END, PAGE, UNEXECUTED, diagrams, redrawn, table
-from orders.states import TABLE, Event, State
+from oms.management.commands.state_diagram import (
+    AMENDMENT_BOXES,
+    AMENDMENTS,
+    BEGIN,
+    BOXES,
+    END,
+    ORDERS,
+    PAGE,
+    Machine,
+    amendment_diagram,
+    order_diagrams,
+    redrawn,
+    table,
+)
 
 ROOT: Path = settings.BASE_DIR
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -48,8 +60,9 @@ def test_a_page_without_markers_is_left_alone() -> None:
         redrawn(f"{END}\n{BEGIN}\n")
 
 
-def test_the_table_has_every_pair() -> None:
-    head, _rule, *rows = table().strip().splitlines()
+@pytest.mark.parametrize(("machine", "pairs"), [(ORDERS, 12 * 13), (AMENDMENTS, 7 * 9)])
+def test_the_table_has_every_pair(machine: Machine, pairs: int) -> None:
+    head, _rule, *rows = table(machine).strip().splitlines()
     events = [cell.strip(" `") for cell in head.strip("|").split("|")][1:]
     said = {
         (cells[0].strip(" *"), event): cell.strip()
@@ -57,20 +70,24 @@ def test_the_table_has_every_pair() -> None:
         for cells in [row.strip("|").split("|")]
         for event, cell in zip(events, cells[1:], strict=True)
     }
-    assert len(said) == len(State) * len(Event) == 156
-    assert said == {(s, e): TABLE.get((s, e), "·") for s in State for e in Event}
+    assert len(said) == pairs
+    assert said == {(s, e): machine.table.get((s, e), "·") for s in machine.states for e in machine.events}
 
 
-def test_the_arrows_of_both_diagrams_are_every_pair_once() -> None:
-    boxes = {"unexecuted": UNEXECUTED, "unconfirmed": (State.CREATED, State.SUBMITTING, State.UNKNOWN)}
-    arrows = re.findall(r"^ +(\w+) --> (\w+): (.+)$", diagrams(), re.MULTILINE)
+@pytest.mark.parametrize(
+    ("diagram", "boxes", "machine"),
+    [(order_diagrams(), BOXES, ORDERS), (amendment_diagram(), AMENDMENT_BOXES, AMENDMENTS)],
+    ids=["orders", "amendments"],
+)
+def test_the_arrows_are_every_pair_once(diagram: str, boxes: dict[str, list[str]], machine: Machine) -> None:
+    arrows = re.findall(r"^ +(\w+) --> (\w+): (.+)$", diagram, re.MULTILINE)
     drawn = [
         (state, event, target)
         for source, target, events in arrows
         for state in boxes.get(source, (source,))
         for event in events.split(", ")
     ]
-    assert sorted(drawn) == sorted((source, event, target) for (source, event), target in TABLE.items())
+    assert sorted(drawn) == sorted((source, event, target) for (source, event), target in machine.table.items())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -90,6 +90,7 @@ def path_of(name: str, cast: Cast, order_id: str) -> str:
         "<code:portfolio_id>": cast.portfolio.code,
         "<code:exchange>": "NSE",
         "<code:symbol>": "SBIN",
+        "<slug:broker>": "kite",
     }
     for gap, filling in fillings.items():
         route = route.replace(gap, filling)

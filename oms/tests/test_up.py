@@ -164,8 +164,8 @@ def test_the_order_that_it_shows_fills(up: Running) -> None:
 
 
 def test_the_exchange_is_told_the_addresses_that_exist() -> None:
-    assert reverse("brokers:callback") == CALLBACK_PATH
-    assert reverse("brokers:postback") == POSTBACK_PATH
+    assert reverse("brokers:callback", args=["paper"]) == CALLBACK_PATH
+    assert reverse("brokers:postback", args=["paper"]) == POSTBACK_PATH
 
 
 def test_what_dies_is_started_again_and_said(up: Running) -> None:

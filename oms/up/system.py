@@ -20,8 +20,8 @@ from oms.up.processes import Program, Service
 
 # Root in a container is the ordinary case, and the queue's messages are JSON, which carries no code.
 ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
-CALLBACK_PATH = "/api/v1/broker/kite/callback"
-POSTBACK_PATH = "/api/v1/broker/kite/postback"
+CALLBACK_PATH = "/api/v1/broker/paper/callback"
+POSTBACK_PATH = "/api/v1/broker/paper/postback"
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 from compliance.admin.choosing import AccountForm
 from oms.lib.admin.actions import ReasonForm
 from oms.lib.admin.columns import column_field
+from orders.broker_rules import kind_choices
 from orders.models import BrokerAccount
 from orders.services.broker_accounts import ADDED, CHANGEABLE
 
 NEVER_FILLED = {"autocomplete": "new-password"}
+USUAL = {"required": False, "initial": None, "help_text": "Empty: as usual at this kind of broker."}
 
 
 class CredentialsForm(ReasonForm):
@@ -26,7 +28,7 @@ class CredentialsForm(ReasonForm):
 
 
 class NewBrokerAccountForm(AccountForm):
-    """A login at a broker. The rates begin as Zerodha's own."""
+    """A login at a broker. Rates that stay empty are those that brokers of its kind usually allow."""
 
     field_order = ("_form_submitted", *ADDED, "account", "reason")
     name = column_field(BrokerAccount, "name")
@@ -41,13 +43,15 @@ class NewBrokerAccountForm(AccountForm):
         BrokerAccount, "api_secret", label="API secret", widget=UnfoldAdminPasswordWidget(attrs=NEVER_FILLED)
     )
     egress_address = column_field(BrokerAccount, "egress_address")
-    orders_per_second = column_field(BrokerAccount, "orders_per_second")
-    orders_per_minute = column_field(BrokerAccount, "orders_per_minute")
-    orders_per_day = column_field(BrokerAccount, "orders_per_day")
-    modifications_per_order = column_field(BrokerAccount, "modifications_per_order")
-    other_calls_per_second = column_field(BrokerAccount, "other_calls_per_second")
+    orders_per_second = column_field(BrokerAccount, "orders_per_second", **USUAL)
+    orders_per_minute = column_field(BrokerAccount, "orders_per_minute", **USUAL)
+    orders_per_day = column_field(BrokerAccount, "orders_per_day", **USUAL)
+    modifications_per_order = column_field(BrokerAccount, "modifications_per_order", **USUAL)
+    other_calls_per_second = column_field(BrokerAccount, "other_calls_per_second", **USUAL)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        # Here and not above: which kinds there are is not known yet when this module is read.
+        self.fields["kind"].choices = [("", "---------"), *kind_choices()]
         self.fields["account"].label = "Default account"
         self.fields["account"].help_text = "Who orders found at the broker belong to."

@@ -7,14 +7,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from unfold.decorators import display
 
+from compliance.acting import acting, actor_of, person
 from compliance.admin.choosing import AccountForm
-from compliance.admin.scoped import acting, person, staff_actor
 from oms.lib.admin.actions import ReasonForm, go, go_to, holders_of, service_action
 from oms.lib.admin.formats import EMPTY, chip, chips, moment
 from oms.lib.admin.records import RecordAdmin
-from oms.lib.clock import now
 from orders.admin.broker_forms import CredentialsForm, NewBrokerAccountForm
 from orders.admin.tones import SESSION_TONES
+from orders.broker_rules import simulated_kinds
 from orders.brokers.base import BrokerError
 from orders.brokers.limits import waiting
 from orders.gateway import logins
@@ -22,13 +22,11 @@ from orders.models import BrokerAccount, Routing
 from orders.services.broker_accounts import CHANGEABLE, add_broker_account, change_credentials
 from orders.services.routing import change_routing
 
-KIND_TONES = {"KITE": "amber", "PAPER": "teal"}
-
 
 @admin.register(BrokerAccount)
 class BrokerAccountAdmin(RecordAdmin):
     list_display = (
-        "name", chips("kind", KIND_TONES), chips("session_state", SESSION_TONES, "session"), "client_id",
+        "name", "kind_of_broker", chips("session_state", SESSION_TONES, "session"), "client_id",
         moment("session_expires_at", "expires"), moment("polled_at", "last poll"), "calls_waiting", "session_message",
     )  # fmt: skip
     ordering = ("name",)
@@ -53,6 +51,12 @@ class BrokerAccountAdmin(RecordAdmin):
     actions_list = ("add_broker_account",)
     actions_detail = ("login", "logout", "route_account", "change_credentials")
     actions_row = ("login", "logout")
+
+    @display(description="kind", ordering="kind")
+    def kind_of_broker(self, account: BrokerAccount) -> Any:
+        """Where money is real in another colour."""
+        tone = "teal" if account.kind in simulated_kinds() else "amber"
+        return chip(account.kind, tone, account.get_kind_display())
 
     @display(description="session")
     def session(self, account: BrokerAccount) -> Any:
@@ -130,7 +134,7 @@ class BrokerAccountAdmin(RecordAdmin):
     )
     def login(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         url = logins.begin_login(
-            int(object_id), user=person(request), actor=staff_actor(request), reason=form.cleaned_data["reason"]
+            int(object_id), user=person(request), actor=actor_of(request), reason=form.cleaned_data["reason"]
         )
         return go(request, url)
 
@@ -142,9 +146,7 @@ class BrokerAccountAdmin(RecordAdmin):
         danger=True,
     )
     def logout(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
-        account = logins.log_out(
-            int(object_id), actor=staff_actor(request), at=now(), reason=form.cleaned_data["reason"]
-        )
+        account = logins.log_out(int(object_id), reason=form.cleaned_data["reason"], **acting(request))
         return f"{account.name}: the session is closed."
 
     @service_action(
@@ -157,8 +159,6 @@ class BrokerAccountAdmin(RecordAdmin):
     )
     def change_credentials(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
         changes = {name: form.cleaned_data[name] for name in CHANGEABLE if form.cleaned_data[name]}
-        account = change_credentials(
-            int(object_id), changes=changes, user=person(request), actor=staff_actor(request), at=now(),
-            reason=form.cleaned_data["reason"],
-        )  # fmt: skip
+        reason = form.cleaned_data["reason"]
+        account = change_credentials(int(object_id), changes=changes, reason=reason, **acting(request))
         return f"{account.name}: changed. Log in again."

@@ -16,6 +16,7 @@ from oms.lib.admin.formats import EMPTY, chip, chips, clipped, moment, money, qu
 from oms.lib.admin.records import LogAdmin, find_uuid, link_to
 from orders.admin.tones import AMENDMENT_TONES, SIDE_TONES, SOURCE_TONES
 from orders.models import Amendment, BrokerMessage, Execution
+from orders.states import OPEN_AMENDMENTS
 
 
 class OfOrder(AccountScoped, LogAdmin):
@@ -71,7 +72,7 @@ class ExecutionAdmin(OfOrder):
 class InFlight(OpenOnly):
     """Amendments that the broker has not settled."""
 
-    condition = {"state__in": Amendment.OPEN_STATES}
+    condition = {"state__in": OPEN_AMENDMENTS}
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
         return [("closed", "Settled"), ("all", "All")]
@@ -93,7 +94,7 @@ class AmendmentAdmin(OfOrder):
     sections = (
         ("Amendment", ("kind", "state", "of_order", "wanted", "requested_by", "reason", "created_at", "updated_at")),
         ("Terms asked for", ("type", "quantity", "price", "stop_price", "time_in_force", "disclosed_quantity")),
-        ("Sending", ("due_at", "sent_at", "attempts", "complete_misses", "message")),
+        ("Sending", ("due_at", "sent_at", "attempts", "message")),
     )
 
     @display(description="asks for")

@@ -16,13 +16,13 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.decorators import display
 
-from compliance.admin.scoped import AccountScoped, person, staff_actor
+from compliance.acting import acting
+from compliance.admin.scoped import AccountScoped
 from compliance.selectors import accounts_visible_to
 from oms.lib.admin.actions import ReasonForm, service_action
 from oms.lib.admin.filters import IndianDays, exact
 from oms.lib.admin.formats import EMPTY, chip, chips, moment, mono, number, rupees, units
 from oms.lib.admin.records import LogAdmin, link_to
-from oms.lib.clock import now
 from orders.admin.tones import SIDE_TONES, STATE_TONES
 from orders.models import BrokerAccount, Order
 from orders.reading.timeline import story_of
@@ -132,9 +132,7 @@ class OrderAdmin(AccountScoped, LogAdmin):
     )
     def cancel(self, request: HttpRequest, form: ReasonForm, object_id: str) -> str:
         order = self.get_queryset(request).get(pk=UUID(str(object_id)))
-        request_cancel(
-            order.pk, actor=staff_actor(request), at=now(), user=person(request), reason=form.cleaned_data["reason"]
-        )
+        request_cancel(order.pk, reason=form.cleaned_data["reason"], **acting(request))
         return f"Cancellation of {order} is on its way; the timeline shows when the broker confirms it."
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:

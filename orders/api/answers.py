@@ -13,6 +13,7 @@ from oms.lib.errors import FieldError
 from orders.models import Order
 from orders.reading.documents import order_document
 from orders.reading.execution_reports import effective_executions, open_amendments
+from orders.services.placement import Placement
 
 ORDERS = "/api/v1/orders"
 
@@ -33,13 +34,13 @@ def order_response(order: Order, *, status: int = 200) -> HttpResponse:
     return json_response(order_documents([order])[0], status=status, headers={"ETag": etag(order.version)})
 
 
-def placed(orders: list[Order]) -> StoredAnswer:
-    """What to answer to the placing of one order: 201, or 422 with the stored order's id when it was refused."""
-    [order] = orders
-    if not order.rejection_code:
+def placed(placement: Placement) -> StoredAnswer:
+    """What to answer to the placing of a stored order: 201, or 422 with its id when it was refused."""
+    order, denial = placement.order, placement.denial
+    assert order is not None, "what was not stored is answered with its error"
+    if denial is None:
         return StoredAnswer(201, json_bytes(order_document(order)))
-    denial = getattr(order, "denial", None)
-    errors = (FieldError(denial.pointer, order.rejection_code, order.rejection_reason),) if denial else ()
+    errors = (FieldError(denial.pointer, order.rejection_code, order.rejection_reason),)
     body = problem_bytes(
         422,
         code=order.rejection_code,

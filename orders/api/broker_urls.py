@@ -1,4 +1,4 @@
-"""What is mounted under /api/v1/broker/kite/: register these two addresses at the broker."""
+"""What is mounted under /api/v1/broker/<kind>/, in small letters: register these two addresses at the broker."""
 
 from django.urls import path
 

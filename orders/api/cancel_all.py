@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from compliance.api.actors import actor_of
+from compliance.acting import actor_of
 from compliance.selectors import accounts_to_trade
 from oms.lib import clock
 from oms.lib.api.views import ApiView, body_of

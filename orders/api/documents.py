@@ -8,7 +8,7 @@ from oms.lib.api.pages import Page
 from oms.lib.api.schema import Problem
 from oms.lib.api.shapes import Shape
 from orders.models import Amendment, Order
-from orders.states import PublicStatus, State
+from orders.states import AmendmentState, PublicStatus, State
 from orders.types import OrderType, Side, Variety
 
 TIMES_IN_FORCE = ["DAY", "IOC", "TTL", "GTC", "FOK"]
@@ -41,7 +41,7 @@ class AmendmentDocument(Shape):
 
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(Amendment.Kind.values)
-    state = serializers.ChoiceField(Amendment.State.values)
+    state = serializers.ChoiceField(AmendmentState.values)
     created_at = serializers.DateTimeField()
     type = serializers.ChoiceField(OrderType.values, required=False)
     time_in_force = serializers.ChoiceField(TIMES_IN_FORCE, required=False)

@@ -4,9 +4,8 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from compliance.api.actors import actor_of
+from compliance.acting import actor_of
 from compliance.api.idempotency import HEADER, idempotent, replayed
-from compliance.idempotency import AlreadyAnswered, StoredAnswer
 from oms.lib import clock
 from oms.lib.api.pages import page_of
 from oms.lib.api.problems import MEDIA_TYPE
@@ -17,8 +16,7 @@ from orders.api.answers import ORDERS, order_documents, placed
 from orders.api.documents import OrderDocument, OrderPage, RefusedOrder
 from orders.api.filters import OrderPageQuery, matching_orders, read_filter
 from orders.api.shapes import PlaceOrder, order_request
-from orders.models import Order
-from orders.services.placement import place_orders
+from orders.services.placement import Intent, Placement, place_orders
 
 IDEMPOTENCY = OpenApiParameter(
     HEADER,
@@ -40,17 +38,10 @@ class OrdersView(ApiView):
         """
         wanted = order_request(PlaceOrder.read(body_of(request)))
         reference = f"{wanted.account}:{wanted.client_order_id}" if wanted.client_order_id else ""
-        try:
-            orders = place_orders(
-                [wanted],
-                actor=actor_of(request, algo_id=wanted.algo_id),
-                at=clock.now(),
-                user=request.user,
-                idempotent=idempotent(request, placed, own_reference=reference),
-            )
-        except AlreadyAnswered as before:
-            return replayed(before.stored)
-        return _answer(placed(orders), orders[0])
+        key = idempotent(request, placed, own_reference=reference)
+        intent = Intent(wanted, actor_of(request, algo_id=wanted.algo_id), request.user, key)
+        (placement,) = place_orders([intent], at=clock.now())
+        return _answer(placement)
 
     @extend_schema(operation_id="listOrders", tags=["Orders"], parameters=[OrderPageQuery], responses=OrderPage)
     def get(self, request: Request) -> HttpResponse:
@@ -60,8 +51,13 @@ class OrdersView(ApiView):
         return json_response(page_of(orders, query, order_documents))
 
 
-def _answer(answer: StoredAnswer, order: Order) -> HttpResponse:
-    if answer.status >= 400:
+def _answer(placement: Placement) -> HttpResponse:
+    if placement.error is not None:
+        raise placement.error
+    if placement.is_repeat and placement.answer is not None:
+        return replayed(placement.answer)
+    answer, order = placement.answer or placed(placement), placement.order
+    if answer.status >= 400 or order is None:
         return HttpResponse(answer.body, status=answer.status, content_type=MEDIA_TYPE)
     headers = {"Location": f"{ORDERS}/{order.id}", "ETag": etag(order.version)}
     return HttpResponse(answer.body, status=answer.status, content_type="application/json", headers=headers)

@@ -1,17 +1,22 @@
 """What the OMS asks of a broker, and the four ways in which a broker can fail.
 
-An adapter implements `Broker` (docs/adding-a-broker.md has the checklist). It holds no database
-connection and retries no write: whether to try again is the services' decision, since only they
-know what is durable.
+An adapter implements `Broker` and describes itself by a `BrokerKind` (docs/adding-a-broker.md has the
+checklist). It holds no database connection and retries no write: whether to try again is the services'
+decision, since only they know what is durable.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from orders.broker_rules import BrokerRules
 from orders.types import OrderSnapshot, PlaceInstruction, Terms, TradeSnapshot, Variety
+
+if TYPE_CHECKING:
+    from orders.brokers.limits import Limiter
+    from orders.brokers.outage import Outage
 
 
 class BrokerError(Exception):
@@ -39,6 +44,10 @@ class Temporary(BrokerError):
         self.retry_after = retry_after
 
 
+class OrderBusy(Temporary):
+    """Not carried out because the order is moving right now, e.g. on its way to the exchange."""
+
+
 class UnknownOutcome(BrokerError):
     """Nobody knows whether the call was carried out: time-out, dropped connection, 5xx, unreadable answer."""
 
@@ -58,11 +67,27 @@ class Session:
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
+class InstrumentName(NamedTuple):
+    """What an instrument is called: the broker's own `symbol` on an adapter's side, the house's on ours.
+
+    `exchange` is the same on both. `token` is the broker's, for kinds whose rules say that it is needed.
+    """
+
+    exchange: str
+    symbol: str
+    token: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class InstrumentRow:
-    """One line of the broker's instrument dump. Prices in rupees, `lot_size` in units."""
+    """One line of the broker's instrument dump. Prices in rupees, `lot_size` in units.
 
-    token: int
+    `symbol` and `token` are the broker's own; the rest are facts of the exchange in the house's words: `type` is
+    EQ, FUT, CE, PE or INDEX, `segment` is NSE, BSE, NFO-FUT, NFO-OPT and the like, `name` of a derivative is its
+    underlying, and `exchange_token` is the exchange's own number, 0 where the broker does not tell it.
+    """
+
+    token: str
     exchange: str
     symbol: str
     name: str
@@ -73,6 +98,34 @@ class InstrumentRow:
     strike: Decimal | None
     expiry: date | None
     last_price: Decimal
+    exchange_token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingRow:
+    """Delivered units of one instrument and, in `unsettled`, those bought but not delivered yet; `raw` as received.
+
+    `average_price` is what they were bought at, in rupees.
+    """
+
+    exchange: str
+    symbol: str
+    quantity: Decimal
+    unsettled: Decimal
+    average_price: Decimal
+    raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionRow:
+    """The net units of one instrument and product at the broker today, negative when short; `raw` as received."""
+
+    exchange: str
+    symbol: str
+    product: str
+    quantity: Decimal
+    average_price: Decimal
+    raw: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +188,68 @@ class Broker(Protocol):
         """A fresh, targeted look for a tag. An empty list means: looked, and not there."""
         ...
 
-    def quotes(self, instruments: Sequence[tuple[str, str]]) -> list[Quote]:
-        """Quotes for (exchange, symbol) pairs; those the broker does not know are left out."""
+    def quotes(self, instruments: Sequence[InstrumentName]) -> list[Quote]:
+        """Quotes for instruments; those the broker does not know are left out."""
         ...
 
     def instruments(self, exchanges: Iterable[str] = ()) -> list[InstrumentRow]: ...
 
     def funds(self) -> Funds: ...
 
-    def positions(self) -> dict[str, Any]: ...
+    def positions(self) -> list[PositionRow]: ...
 
-    def holdings(self) -> list[dict[str, Any]]: ...
+    def holdings(self) -> list[HoldingRow]: ...
 
-    def is_genuine_postback(self, payload: dict[str, Any]) -> bool:
-        """Whether a postback carries the right checksum. It is a hint all the same: re-read the order."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """What a client needs to know of its broker account. Equal settings may share a client."""
+
+    root_url: str
+    api_key: str
+    api_secret: str = field(repr=False)
+    access_token: str = field(repr=False)
+    client_id: str = ""
+    route_prefix: str = ""
+    login_page_url: str = ""
+    egress_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnedLogin:
+    """What a broker's login page sent a person back with: our `state`, and the token to exchange for a session."""
+
+    state: str
+    request_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Postback:
+    """A broker's word that an order has changed. It is a hint and no more: the order is read again.
+
+    `client_ids` are the clients that it may be about, and `is_signed_with` tells whether an API secret signed it.
+    """
+
+    client_ids: tuple[str, ...]
+    broker_order_id: str
+    is_signed_with: Callable[[str], bool] = field(compare=False)
+
+
+class Connect(Protocol):
+    """Makes the client of one broker account; its calls take their turns with the limiter, and tell the outage."""
+
+    def __call__(self, settings: ClientSettings, limiter: "Limiter", outage: "Outage") -> Broker: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerKind:
+    """All that the OMS knows of one kind of broker; one entry of `orders.brokers.registry.KINDS`.
+
+    `read_login` reads the query that the login page sends a person back with, and raises DefiniteRefusal when nobody
+    logged in. `read_postback` reads body and headers of a postback; None when it is none that this broker sends.
+    """
+
+    rules: BrokerRules
+    connect: Connect
+    read_login: Callable[[Mapping[str, str]], ReturnedLogin]
+    read_postback: Callable[[bytes, Mapping[str, str]], Postback | None]

@@ -22,7 +22,7 @@ from orders.brokers.base import DefiniteRefusal, Temporary
 
 
 class CallKind(StrEnum):
-    """What a call is, for its bucket and its turn. Orders have Kite's order limits, quotes their own."""
+    """What a call is, for its bucket and its turn. Orders have the broker's order limits, quotes their own."""
 
     ORDER = "ORDER"
     CANCEL = "CANCEL"
@@ -56,7 +56,6 @@ class Window:
 
 #: Calls leave here evenly spaced from each other and arrive a little bunched: the slack of a window.
 SLACK_SECONDS = 0.05
-QUOTES_PER_SECOND = 1
 BUCKETS = {CallKind.ORDER: "orders", CallKind.QUOTE: "quotes"}
 OTHER = "other"
 #: Within the bucket of other calls the lower goes first, and while it waits the higher stand back,
@@ -112,8 +111,9 @@ return {0, 0}
 class Limiter:
     """The turn-taking of one broker account."""
 
-    def __init__(self, account: RatedAccount) -> None:
+    def __init__(self, account: RatedAccount, *, quotes_per_second: int = 1) -> None:
         self._key = f"limits:{account.pk}"
+        self._quotes = (Window(quotes_per_second, 1),)
         self._day_limit = account.orders_per_day
         windows = (Window(account.orders_per_second, 1), Window(account.orders_per_minute, 60))
         self._order_windows = tuple(window for window in windows if window.calls)
@@ -211,7 +211,7 @@ class Limiter:
         if kind is CallKind.ORDER:
             return self._order_windows
         if kind is CallKind.QUOTE:
-            return (Window(QUOTES_PER_SECOND, 1),)
+            return self._quotes
         if not self._others:
             return ()
         reserved = self._others // RESERVED_SHARE_FOR_WRITES if kind is CallKind.READ else 0

@@ -15,7 +15,7 @@ from enum import StrEnum
 import redis
 from django.conf import settings
 
-from oms.lib.redis import client
+from oms.lib.redis import BRIEF_SECONDS, client
 
 #: So long after its last sign of life a worker counts as gone.
 PRESENT_SECONDS = 1
@@ -43,7 +43,7 @@ class Attendance:
 
         Whoever rings before that worker comes is told that somebody is there. Raises redis.RedisError.
         """
-        with client().pipeline(transaction=False) as pipe:
+        with client(timeout=BRIEF_SECONDS).pipeline(transaction=False) as pipe:
             pipe.lpush(self._bell, 1)
             pipe.ltrim(self._bell, 0, 0)
             pipe.expire(self._bell, PRESENT_SECONDS)

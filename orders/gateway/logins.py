@@ -2,11 +2,12 @@
 
 Doors and tasks call this; what it leaves in the database is `orders.services.broker_sessions`'s. The demo
 logs itself in at the paper exchange, through the same routes that a browser takes; nothing ever does so
-at a real broker, where a person must.
+where money is real, where a person must.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import redis
@@ -14,11 +15,13 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 
+from compliance.selectors import User
 from oms.lib.actors import SYSTEM, Actor
-from oms.lib.errors import Conflict, DomainError, Forbidden, NotFound, Unavailable
+from oms.lib.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.redis import client
-from orders.brokers.base import BrokerError, DefiniteRefusal, Session
-from orders.brokers.registry import broker_for
+from orders.broker_rules import rules_of, simulated_kinds
+from orders.brokers.base import BrokerError, DefiniteRefusal, ReturnedLogin, Session
+from orders.brokers.registry import KINDS, broker_for
 from orders.models import BrokerAccount
 from orders.services import broker_sessions
 
@@ -35,20 +38,31 @@ def begin_login(broker_account_id: int, *, user: AbstractBaseUser, actor: Actor,
     return broker_for(_account(broker_account_id)).login_url(state=state)
 
 
-def complete_login(state: str, request_token: str, *, actor: Actor, at: datetime) -> BrokerAccount:
-    """Exchange what the broker's page handed back for a session.
+def complete_login(kind: str, query: Mapping[str, str], *, actor: Actor, at: datetime) -> BrokerAccount:
+    """Exchange what the login page of a kind of broker handed back for a session.
 
-    Raises as `broker_sessions.redeem_login` and `record_login`, Conflict when the broker refuses the token,
-    Unavailable when it does not answer.
+    Raises Invalid when it handed back no login, as `broker_sessions.redeem_login` and `record_login`, Conflict when
+    the broker refuses the token, Unavailable when it does not answer.
     """
-    login = broker_sessions.redeem_login(state, actor=actor)
-    return _open(_account(login.broker_account_id), request_token, actor=actor, at=at, reason=login.reason)
+    returned = _returned(kind, query)
+    login = broker_sessions.redeem_login(returned.state, actor=actor)
+    account = _account(login.broker_account_id)
+    if account.kind != kind:
+        raise Invalid("This login was begun at another broker.", code="login_state")
+    return _open(account, returned.request_token, actor=actor, at=at, reason=login.reason)
 
 
-def log_out(broker_account_id: int, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
+def _returned(kind: str, query: Mapping[str, str]) -> ReturnedLogin:
+    try:
+        return KINDS[kind].read_login(query)
+    except DefiniteRefusal as error:
+        raise Invalid(error.message, code="login_failed") from None
+
+
+def log_out(broker_account_id: int, *, user: User | None, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
     """Close the session here and, as well as it goes, at the broker. Raises as `broker_sessions.close_session`."""
     before = _account(broker_account_id)
-    closed = broker_sessions.close_session(broker_account_id, actor=actor, at=at, reason=reason)
+    closed = broker_sessions.close_session(broker_account_id, user=user, actor=actor, at=at, reason=reason)
     try:
         broker_for(before).close_session()
     except BrokerError as error:
@@ -58,11 +72,11 @@ def log_out(broker_account_id: int, *, actor: Actor, at: datetime, reason: str) 
 
 
 def keep_sessions(*, at: datetime) -> None:
-    """End sessions whose day is over and, in the demo, log in at the paper exchange again. For a periodic task."""
+    """End sessions whose day is over and, in the demo, log in again where no money is real. For a periodic task."""
     broker_sessions.expire_due_sessions(at=at)
     if not settings.DEMO:
         return
-    waiting = BrokerAccount.objects.filter(kind=BrokerAccount.Kind.PAPER)
+    waiting = BrokerAccount.objects.filter(kind__in=simulated_kinds())
     for account in waiting.exclude(session_state=BrokerAccount.SessionState.OPEN).order_by("pk"):
         if account.session_state == BrokerAccount.SessionState.CLOSED and account.session_opened_at is not None:
             continue  # somebody closed it on purpose
@@ -75,28 +89,27 @@ def keep_sessions(*, at: datetime) -> None:
 
 
 def auto_login(broker_account_id: int, *, at: datetime) -> BrokerAccount:
-    """Log in at the paper exchange without a person, in the demo only.
+    """Log in without a person, in the demo and without real money only.
 
     Raises Forbidden anywhere else, Conflict when the exchange refuses, Unavailable when it does not answer.
     """
     account = _account(broker_account_id)
-    if not settings.DEMO or account.kind != BrokerAccount.Kind.PAPER:
-        raise Forbidden("Only the demo logs in by itself, and only at the paper exchange.")
-    token = _request_token(broker_for(account).login_url(state="auto"))
-    return _open(account, token, actor=SYSTEM, at=at, reason="Automatic login of the demo")
+    if not settings.DEMO or not rules_of(account.kind).is_simulated:
+        raise Forbidden("Only the demo logs in by itself, and only where no money is real.")
+    returned = _returned(account.kind, _sent_back(broker_for(account).login_url(state="auto")))
+    return _open(account, returned.request_token, actor=SYSTEM, at=at, reason="Automatic login of the demo")
 
 
-def _request_token(login_url: str) -> str:
-    """What the exchange's login page puts into the address that it redirects to."""
+def _sent_back(login_url: str) -> dict[str, str]:
+    """The query of the address that the exchange's login page redirects to."""
     try:
         answer = httpx.get(login_url, timeout=PAGE_SECONDS, trust_env=False)
     except httpx.HTTPError as error:
         raise Unavailable(f"The exchange's login page does not answer: {type(error).__name__}") from None
     location: str = answer.headers.get("location", "")
-    tokens = parse_qs(urlsplit(location).query).get("request_token")
-    if not tokens:
+    if not location:
         raise Conflict("The exchange's login page did not log in by itself.")
-    return tokens[0]
+    return dict(parse_qsl(urlsplit(location).query))
 
 
 def _open(account: BrokerAccount, request_token: str, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:

@@ -10,13 +10,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TypeGuard
 
 import structlog
 from django.db import OperationalError, connection
 
 from oms.lib.clock import now
-from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired, Temporary
+from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, OrderBusy, SessionExpired, Temporary
 from orders.brokers.limits import permits
 from orders.brokers.registry import broker_for
 from orders.gateway.attendance import Attendance, Work, attend
@@ -26,7 +25,7 @@ from orders.selectors import Waiting, waiting_for
 from orders.services.amendments.sending import Dispatch, answer_amendments, claim_amendments
 from orders.services.broker_sessions import mark_expired
 from orders.services.submission import Submission, answer_placements, claim_orders
-from orders.types import SESSION_EXPIRED, Accepted, NotSent, Outcome, Refused, Unconfirmed
+from orders.types import Accepted, Busy, LoggedOut, NotSent, Outcome, Refused, Unconfirmed
 
 #: Calls at one time. A broker's orders per second, at a tenth of a second each, need fewer.
 CONCURRENT_CALLS = 20
@@ -139,14 +138,10 @@ class Calls:
             _apply(partial(answer_placements, placements))
         if amendments:
             _apply(partial(answer_amendments, amendments))
-        expired = [(c.began_at, outcome.message) for c, outcome in answers if _is_expiry(outcome)]
+        expired = [(c.began_at, outcome.message) for c, outcome in answers if isinstance(outcome, LoggedOut)]
         if expired:
             began_at, message = max(expired)
             mark_expired(self.broker_account_id, message=message, at=began_at)
-
-
-def _is_expiry(outcome: Outcome) -> TypeGuard[Refused]:
-    return isinstance(outcome, Refused) and outcome.code == SESSION_EXPIRED
 
 
 def _apply(answer: Callable[..., None]) -> None:
@@ -190,13 +185,14 @@ def _outcome(call: Callable[[], str], account: str) -> Outcome:
         try:
             return Accepted(call())
         except SessionExpired as error:
-            return Refused(SESSION_EXPIRED, error.message, error.raw)
+            return LoggedOut("SESSION_EXPIRED", error.message, error.raw)
         except DefiniteRefusal as error:
             return Refused(error.code or "REFUSED", error.message, error.raw)
         except Temporary as error:
             pause = error.retry_after or PAUSE_SECONDS
             if time.monotonic() + pause > until:
-                return NotSent(error.message, error.raw)
+                came_to = Busy if isinstance(error, OrderBusy) else NotSent
+                return came_to(error.message, error.raw)
             time.sleep(pause)
         except BrokerError as error:
             logger.warning("outcome_unknown", broker_account=account, reason=error.message)

@@ -3,16 +3,14 @@
 from django.db import models
 from fernet_fields import EncryptedCharField
 
+from orders.broker_rules import kind_choices
+
 
 class BrokerAccount(models.Model):
     """One login at one broker: where orders go, how fast, and whether the door is open.
 
-    Rates are the broker's own (Kite: 10 orders/s, 400/min, 5000/day, 25 modifications, 10 other calls/s).
+    Rates begin as those of its kind (`orders.broker_rules`), which are the broker's own.
     """
-
-    class Kind(models.TextChoices):
-        KITE = "KITE", "Zerodha Kite"
-        PAPER = "PAPER", "Paper exchange"
 
     class SessionState(models.TextChoices):
         CLOSED = "CLOSED", "Never logged in"
@@ -21,13 +19,13 @@ class BrokerAccount(models.Model):
 
     class Hours(models.TextChoices):
         EXCHANGE = "EXCHANGE", "The exchange's sessions"
-        ALWAYS = "ALWAYS", "Always open (paper trading)"
+        ALWAYS = "ALWAYS", "Always open (no real money)"
 
     name = models.CharField(max_length=60, unique=True)
-    kind = models.CharField(max_length=5, choices=Kind)
+    kind = models.CharField(max_length=20, choices=kind_choices)
     trading_hours = models.CharField(max_length=8, choices=Hours, default=Hours.EXCHANGE)
     root_url = models.URLField(help_text="Where the broker's REST interface lives.")
-    route_prefix = models.CharField(max_length=40, blank=True, help_text="E.g. /oms for Kite's sandbox.")
+    route_prefix = models.CharField(max_length=40, blank=True, help_text="What the routes begin with, if anything.")
     login_page_url = models.URLField(blank=True, help_text="Empty: the broker's usual one.")
     client_id = models.CharField(max_length=20)
     api_key = models.CharField(max_length=64)
@@ -46,6 +44,9 @@ class BrokerAccount(models.Model):
     modifications_per_order = models.PositiveIntegerField(default=25)
     other_calls_per_second = models.PositiveIntegerField(default=10)
     polled_at = models.DateTimeField(null=True, editable=False, help_text="When the last complete poll began.")
+    instruments_at = models.DateTimeField(
+        null=True, editable=False, help_text="When the instruments of its kind were last read."
+    )
     poll_message = models.CharField(max_length=300, blank=True, editable=False)
     default_account = models.ForeignKey(
         "compliance.Account", models.PROTECT, related_name="+", help_text="Who orders found at the broker belong to."

@@ -4,7 +4,6 @@ Only `orders.lifecycle` fires a transition; the database refuses an undeclared o
 """
 
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import pgtrigger
@@ -18,7 +17,7 @@ from oms.lib.triggers import undeletable
 from orders.models.broker_accounts import BrokerAccount
 from orders.models.columns import price_field, quantity_field
 from orders.states import LIVE, TABLE
-from orders.transitions import Transitions
+from orders.transitions import OrderTransitions
 from orders.types import OrderType, Side, TimeInForce, Variety
 
 #: Columns of an order that never change without an event of its chain.
@@ -29,16 +28,13 @@ def _row(name: str) -> str:
     return ", ".join(f'{name}."{column}"' for column in RECORDED)
 
 
-class Order(Transitions):
+class Order(OrderTransitions):
     """One order, from the moment a trader sends it until nothing of it is left working.
 
     `quantity`, `price`, `stop_price`, `type` are the terms that the broker last confirmed;
     requested ones live in an `Amendment`. `reserved_units` of the position were promised to it at
     acceptance (the part that closes; fills use those up first). `event_seq`/`event_hash` head its chain.
     """
-
-    #: The finding that refused it, on the very object that placement returned; not stored.
-    denial: Any = None
 
     class Origin(models.TextChoices):
         API = "API"

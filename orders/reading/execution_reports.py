@@ -9,6 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from orders.models import Amendment, Execution, Order
+from orders.states import OPEN_AMENDMENTS
 from orders.types import Side
 
 Row = TypeVar("Row", Execution, Amendment)
@@ -28,7 +29,7 @@ def open_amendments(order_ids: Sequence[UUID]) -> dict[UUID, list[Amendment]]:
     """Per order the modification and the cancellation that the broker has not yet decided."""
     if not order_ids:
         return {}
-    rows = Amendment.objects.filter(order_id__in=order_ids, state__in=Amendment.OPEN_STATES).order_by("id")
+    rows = Amendment.objects.filter(order_id__in=order_ids, state__in=OPEN_AMENDMENTS).order_by("id")
     return _by_order(rows)
 
 

@@ -16,7 +16,7 @@ from django.db.models.functions import TruncMinute
 from oms.lib.clock import start_of_day
 from orders.models import Amendment, BrokerAccount, Order, Routing
 from orders.selectors import orders_visible_to
-from orders.states import LIVE, State
+from orders.states import LIVE, OPEN_AMENDMENTS, State
 
 User = AbstractBaseUser | AnonymousUser
 UNKNOWN_FOR = timedelta(seconds=10)
@@ -53,7 +53,7 @@ def stuck_orders(user: User, at: datetime, *, limit: int) -> Sequence[Order]:
 
 def stuck_amendments(user: User, at: datetime, *, limit: int) -> Sequence[Amendment]:
     """Amendments that have been open for longer than a minute, the oldest first."""
-    rows = Amendment.objects.filter(state__in=Amendment.OPEN_STATES, created_at__lt=at - AMENDING_FOR)
+    rows = Amendment.objects.filter(state__in=OPEN_AMENDMENTS, created_at__lt=at - AMENDING_FOR)
     mine = rows.filter(order__in=orders_visible_to(user))
     return list(mine.select_related("order", "order__account").order_by("created_at")[:limit])
 

@@ -21,6 +21,7 @@ from ledger.selectors import entries_of_order
 from oms.lib.admin.formats import rupees
 from oms.lib.money import ZERO, decimal_text
 from orders.models import Amendment, BrokerMessage, Execution, Order
+from orders.states import OPEN_AMENDMENTS
 
 PEOPLE = {"TRADER", "OPERATOR", "OFFICER", "ALGO"}
 #: What tells most of an event without terms, money or a trade.
@@ -247,7 +248,7 @@ def _amendment(amendment: Amendment, people: Mapping[str, str]) -> Iterator[Time
     yield item(amendment.created_at, "ASKED", " · ".join(text for text in (terms, amendment.reason) if text))
     if amendment.sent_at is not None:
         yield item(amendment.sent_at, "SENT", "")
-    if amendment.state not in Amendment.OPEN_STATES:
+    if amendment.state not in OPEN_AMENDMENTS:
         yield item(amendment.updated_at, amendment.state, amendment.message)
 
 

@@ -6,7 +6,7 @@ through the browser as a signed state that works once, for the person and sessio
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
 import redis
@@ -15,20 +15,19 @@ from django.core import signing
 from django.db import transaction
 
 from compliance import audit
-from compliance.audit import EventDraft, EventType
-from compliance.selectors import OPERATOR, is_in
+from compliance.audit import EventType
+from compliance.selectors import OPERATOR, User, require
 from compliance.services.alerts import raise_alert, resolve_alert
 from oms.lib.actors import SYSTEM, Actor
 from oms.lib.clock import IST
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.hints import hint
 from oms.lib.redis import client
+from oms.lib.validation import Faults
+from orders.broker_rules import rules_of
 from orders.models import BrokerAccount
 
 LOGIN_MINUTES = 10
-#: Kite's tokens die at 06:00 IST (regulation), and what was minted before about 07:30 may be flushed then.
-EXPIRY = time(6, 0)
-FLUSH = time(7, 30)
 SESSION_FIELDS = ("access_token", "session_state", "session_opened_at", "session_expires_at", "session_message")
 
 _signer = signing.TimestampSigner(salt="orders.broker-login")
@@ -51,26 +50,19 @@ def session_is_open(account: BrokerAccount, at: datetime) -> bool:
     return account.session_state == State.OPEN and expires_at is not None and at < expires_at
 
 
-def next_expiry(at: datetime) -> datetime:
-    """The first 06:00 IST after an instant, in UTC."""
-    local = at.astimezone(IST)
-    day = local.date() + timedelta(days=0 if local.time() < EXPIRY else 1)
-    return datetime.combine(day, EXPIRY, IST).astimezone(UTC)
-
-
 def start_login(broker_account_id: int, *, user: AbstractBaseUser, actor: Actor, reason: str) -> str:
     """Begin a login and return its state, good for one use within LOGIN_MINUTES by this user in this session.
 
     Raises Forbidden for anybody but operators, NotFound, Invalid without a reason, Unavailable without Redis.
     """
-    if not is_in(user, OPERATOR):
-        raise Forbidden("Only operators may log in at a broker.")
-    if not reason.strip():
-        raise Invalid("Say why the broker session is opened.", code="reason_missing")
+    require(user, OPERATOR, what="log in at a broker")
+    faults = Faults()
+    why = faults.reason(reason)
+    faults.refuse("The login was not begun.")
     if not BrokerAccount.objects.filter(pk=broker_account_id).exists():
         raise NotFound("There is no such broker account.")
     nonce = token_urlsafe(18)
-    pending = json.dumps([broker_account_id, str(user.pk), actor.session_id, reason.strip()])
+    pending = json.dumps([broker_account_id, str(user.pk), actor.session_id, why])
     try:
         client().set(_nonce_key(nonce), pending, ex=LOGIN_MINUTES * 60)
     except redis.RedisError:
@@ -103,7 +95,7 @@ def redeem_login(state: str, *, actor: Actor) -> PendingLogin:
 def record_login(
     broker_account_id: int, *, client_id: str, access_token: str, actor: Actor, at: datetime, reason: str
 ) -> BrokerAccount:
-    """Store the token of a completed login and open the session until the next 06:00 IST.
+    """Store the token of a completed login and open the session until the broker's next hour of expiry.
 
     Raises Conflict when another client than the account's own logged in, NotFound.
     """
@@ -114,10 +106,13 @@ def record_login(
             code="wrong_client",
         )
     account.access_token, account.session_state = access_token, State.OPEN
-    account.session_opened_at, account.session_expires_at = at, next_expiry(at)
+    rules = rules_of(account.kind)
+    account.session_opened_at, account.session_expires_at = at, rules.next_expiry(at)
     account.session_message = ""
-    if account.kind == BrokerAccount.Kind.KITE and EXPIRY <= at.astimezone(IST).time() < FLUSH:
-        account.session_message = "Opened before 07:30 IST: the broker may end it at 07:30."
+    if rules.may_be_flushed(at):
+        account.session_message = (
+            f"Opened before {rules.flushed_until:%H:%M} IST: the broker may end it at {rules.flushed_until:%H:%M}."
+        )
     account.save(update_fields=SESSION_FIELDS)
     _record(account, EventType.BROKER_SESSION_OPENED, actor=actor, at=at, reason=reason)
     resolve_alert(_alert_key(account), reason="Logged in again.", at=at)
@@ -152,20 +147,32 @@ def mark_expired(broker_account_id: int, *, message: str, at: datetime) -> bool:
 def expire_due_sessions(*, at: datetime) -> list[int]:
     """End the sessions whose day is over; the ids of their broker accounts."""
     due = BrokerAccount.objects.filter(session_state=State.OPEN, session_expires_at__lte=at)
-    message = "The daily expiry at 06:00 IST: log in again."
-    return [pk for pk in due.order_by("pk").values_list("pk", flat=True) if mark_expired(pk, message=message, at=at)]
+    return [
+        pk
+        for pk, ended_at in due.order_by("pk").values_list("pk", "session_expires_at")
+        if ended_at and mark_expired(pk, message=f"Its day ended at {ended_at.astimezone(IST):%H:%M} IST.", at=at)
+    ]
 
 
 @transaction.atomic(durable=True)
-def close_session(broker_account_id: int, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
-    """Forget the token of an open session, on purpose. Raises NotFound, Conflict when none is open."""
+def close_session(
+    broker_account_id: int, *, user: User | None, actor: Actor, at: datetime, reason: str
+) -> BrokerAccount:
+    """Forget the token of an open session, on purpose.
+
+    Raises Forbidden for anybody but operators, Invalid without a reason, NotFound, Conflict when none is open.
+    """
+    require(user, OPERATOR, what="log out at a broker")
+    faults = Faults()
+    why = faults.reason(reason)
+    faults.refuse("The session stays open.")
     account = _locked(broker_account_id)
     if account.session_state != State.OPEN:
         raise Conflict("There is no open session to close.")
     account.session_state, account.access_token = State.CLOSED, ""
-    account.session_message = f"Closed: {reason}"[:300]
+    account.session_message = f"Closed: {why}"[:300]
     account.save(update_fields=SESSION_FIELDS)
-    _record(account, EventType.BROKER_SESSION_CLOSED, actor=actor, at=at, reason=reason)
+    _record(account, EventType.BROKER_SESSION_CLOSED, actor=actor, at=at, reason=why)
     return account
 
 
@@ -188,9 +195,7 @@ def _record(account: BrokerAccount, event: EventType, *, actor: Actor, at: datet
         "expires_at": account.session_expires_at,
         "reason": reason,
     }
-    owner = account.default_account
-    audit.record([EventDraft(subject=owner, type=event, data=data)], actor=actor, at=at)
-    owner.save(update_fields=["event_seq", "event_hash"])
+    audit.record_on(account.default_account, event, data, actor=actor, at=at)
 
 
 def _alert_key(account: BrokerAccount) -> str:

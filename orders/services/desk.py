@@ -23,7 +23,7 @@ from oms.lib.db import fetch_models, insert_rows, one_round_trip, require_transa
 from oms.lib.money import ZERO
 from orders import lifecycle
 from orders.models import Amendment, BrokerMessage, Execution, Order
-from orders.states import Event
+from orders.states import OPEN_AMENDMENTS, AmendmentEvent, Event
 
 if TYPE_CHECKING:
     from ledger.models import Instrument
@@ -45,7 +45,7 @@ EXECUTION_COLUMNS = (
     "quantity", "price", "charges", "is_inferred", "reverses", "traded_at", "recorded_at",
 )  # fmt: skip
 MESSAGE_COLUMNS = ("id", "order", "source", "summary", "raw", "received_at")
-AMENDMENT_COLUMNS = ("state", "attempts", "due_at", "sent_at", "message", "updated_at")
+AMENDMENT_COLUMNS = ("state", "steps", "attempts", "due_at", "sent_at", "message", "updated_at")
 AMENDMENT_ON_ASKING = tuple(column.name for column in Amendment._meta.concrete_fields)
 
 
@@ -136,14 +136,14 @@ class Desk:
         """Those of the order's amendments that are still open, oldest first. One query for all orders on the desk."""
         if self._open_amendments is None:
             self._open_amendments = self._load_amendments()
-        return [a for a in self._open_amendments[order.id] if a.state in Amendment.OPEN_STATES]
+        return [a for a in self._open_amendments[order.id] if a.state in OPEN_AMENDMENTS]
 
     def _load_amendments(self) -> dict[UUID, list[Amendment]]:
         found: dict[UUID, list[Amendment]] = defaultdict(list)
         rows = fetch_models(
             Amendment,
             "WHERE t.order_id = ANY(%(orders)s) AND t.state = ANY(%(open)s) ORDER BY t.created_at, t.id",
-            {"orders": list(self.orders), "open": list(Amendment.OPEN_STATES)},
+            {"orders": list(self.orders), "open": sorted(OPEN_AMENDMENTS)},
         )
         for amendment in (*rows, *self._asked):
             # One that a service has read and changed already is the one that counts.
@@ -182,13 +182,19 @@ class Desk:
         self, order: Order, type: EventType, data: dict[str, Any], *, actor: Actor | None = None, broker_time: str = ""
     ) -> None:
         """Record a fact about the order; the order counts as changed."""
-        self._events.append(EventDraft(order, type, data, actor, broker_time))
+        self._events.append(EventDraft(order, type, data, actor or self.actor, broker_time))
         self.touch(order)
 
     def touch(self, order: Order) -> None:
         """The order is to be written."""
         order.updated_at = self.at
         self._changed[order.id] = order
+
+    def act_for(self, actor: Actor) -> None:
+        """From here on it is `actor` who acts: in the events, and in the entries of the books."""
+        self.actor = actor
+        if self._books is not None:
+            self._books.actor = actor
 
     def add(self, order: Order) -> None:
         """A new order is to be inserted. It holds nothing yet."""
@@ -210,10 +216,17 @@ class Desk:
         if self._open_amendments is not None:
             self._open_amendments[amendment.order_id].append(amendment)
 
-    def amend(self, amendment: Amendment) -> None:
-        """A locked amendment is to be written."""
-        amendment.updated_at = self.at
+    def amend(self, amendment: Amendment, event: AmendmentEvent, *, message: str | None = None) -> bool:
+        """Advance an amendment of an order on the desk; it is to be written. False when the event is stale or a repeat.
+
+        `message` is what a person reads of it; None leaves what was said before.
+        """
+        if not lifecycle.advance_amendment(amendment, event, at=self.at):
+            return False
+        if message is not None:
+            amendment.message = message[:500]
         self._amended[amendment.id] = amendment
+        return True
 
     def alert(
         self,

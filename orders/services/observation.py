@@ -26,7 +26,7 @@ from orders.services.amendments.changed_elsewhere import adopt_terms, was_change
 from orders.services.amendments.outcomes import FRESH, close_amendments, confirm_modifications, give_back
 from orders.services.desk import Desk
 from orders.services.fills import apply_fills, working_quantity
-from orders.states import ENDED, LIVE, WORKING, Event, State
+from orders.states import ENDED, LIVE, OPEN_AMENDMENTS, WORKING, Event, State
 from orders.types import BrokerStatus, OrderSnapshot, TradeSnapshot, has_other_terms
 
 CHUNK = 250
@@ -227,7 +227,7 @@ def _notice_other_terms(
 
     A row of the book may be an old one, so the order is looked at first; the look decides.
     """
-    asked = any(a.kind == Amendment.Kind.MODIFY and a.state in Amendment.OPEN_STATES for a in amendments)
+    asked = any(a.kind == Amendment.Kind.MODIFY and a.state in OPEN_AMENDMENTS for a in amendments)
     if asked or order.state not in WORKING or _is_behind(order, snapshot) or not _has_other_terms(order, snapshot):
         return
     if looked_at is None:

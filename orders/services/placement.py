@@ -1,108 +1,208 @@
 """Placing orders: screening, reservation, the order and its events, in one transaction, before any broker hears of it.
 
-Written for a list; one order is a list of one. An order that a rule refuses is stored as REJECTED with
-its reason and costs the others nothing.
+Written for a list in which every order stands or falls alone: each comes from its own person and with its own key.
+What a rule or missing capital refuses is stored as a REJECTED order. What concerns a person's right (an account
+that is not theirs), a name that is taken (a client order id, a key) or a portfolio that does not exist leaves no
+order behind: nobody may write a row onto somebody else's account.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from compliance import idempotency
 from compliance.audit import EventType
-from compliance.idempotency import Idempotent
+from compliance.idempotency import REUSED, IdempotencyClaim, Idempotent, KeyReused, StoredAnswer
 from compliance.screening.facts import Denial
 from compliance.screening.rules import Finding, Verdict, screen
-from compliance.selectors import lock_tradable_accounts
+from compliance.selectors import Trading, tradable_accounts
 from ledger.rates import NoRate, capital_needed
 from ledger.services.books import InsufficientCapital
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
-from oms.lib.errors import Conflict, Invalid, NotFound
+from oms.lib.db import PLANNED_ONCE, read_all
+from oms.lib.errors import Conflict, DomainError, Invalid, NotFound
 from oms.lib.hints import hint
 from oms.lib.ids import new_id, tag_of
 from oms.lib.money import ZERO
 from orders.models import Order
 from orders.services import postings
 from orders.services.desk import Desk
-from orders.services.surroundings import Intake, gather
+from orders.services.surroundings import Intake, Line, Market, gather, market_of
 from orders.states import Event, State
 from orders.types import OrderRequest
+
+if TYPE_CHECKING:
+    from compliance.models import Account
+    from ledger.models import Instrument
 
 User = AbstractBaseUser | AnonymousUser
 
 
-def place_orders(
-    requests: Sequence[OrderRequest],
-    *,
-    actor: Actor,
-    at: datetime,
-    user: User | None,
-    idempotent: Idempotent | None = None,
-    origin: str = Order.Origin.API,
-) -> list[Order]:
-    """Accept or refuse each request, durably; one order per request, in order.
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What became of one intent.
 
-    Raises NotFound or Forbidden for an account that `user` cannot see or trade (None: the house),
-    Conflict when a clientOrderId was used before, AlreadyAnswered and KeyReused for a repeated key.
+    `order` is the order as stored, `denial` the check that refused it. `error` says why nothing was stored.
+    `answer` is what the intent's key gives now and ever after; `is_repeat` when the key had it before.
     """
-    if not requests:
+
+    order: Order | None = None
+    denial: Finding | None = None
+    error: DomainError | None = None
+    answer: StoredAnswer | None = None
+    is_repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One order that somebody wants placed. `user` is whose rights count; None is the house itself."""
+
+    request: OrderRequest
+    actor: Actor
+    user: User | None = None
+    idempotent: Idempotent[Placement] | None = None
+    origin: str = Order.Origin.API
+
+    @property
+    def trading(self) -> Trading:
+        """Which account is to be traded, and by whom."""
+        return self.request.account, None if self.user is None else self.user.pk
+
+    @property
+    def claim(self) -> IdempotencyClaim | None:
+        return self.idempotent.claim if self.idempotent else None
+
+
+def place_orders(intents: Sequence[Intent], *, at: datetime) -> list[Placement]:
+    """Accept or refuse each intent, durably; one placement per intent, in order.
+
+    Raises Invalid for an empty list. All else that is wrong with an order is in its placement.
+    """
+    if not intents:
         raise Invalid("Send at least one order.", code="empty")
-    try:
-        with transaction.atomic(durable=True):
-            accounts = lock_tradable_accounts({r.account for r in requests}, user)
-            if idempotent is not None:
-                idempotency.check(idempotent.claim)
-            intake = gather(requests, accounts, actor=actor, at=at)
-            desk = Desk(actor=actor, at=at)
-            desk.bring(intake.books)
-            orders = [_take(request, intake, desk, user, origin) for request in requests]
-            desk.write()
-            if idempotent is not None:
-                idempotency.store(idempotent.claim, idempotent.respond(orders), at=at)
-            # Without a session nothing can be sent: whoever logs in finds what waits.
-            for route in {intake.routes[o.account_id] for o in orders if o.state == State.CREATED}:
-                if route.has_session:
-                    hint("submit", route.broker_account_id)
-    except IntegrityError as error:
-        raise _as_conflict(error) from error
-    return orders
+    market = market_of([intent.request for intent in intents], at=at)
+    while True:
+        try:
+            return _place(intents, market, at)
+        except KeyReused:
+            # Somebody took one of the keys for an account that we hold no lock of, and has committed: nothing of
+            # ours stands, and beginning anew we see that answer. Each time there is one key less to be taken.
+            continue
 
 
-def _as_conflict(error: IntegrityError) -> Exception:
-    if "order_client_id_once" in str(error):
-        detail = "An order with this clientOrderId exists already: use a new one for a new order."
-        return Conflict(detail, code="client_order_id_used")
-    return error
+def _place(intents: Sequence[Intent], market: Market, at: datetime) -> list[Placement]:
+    with transaction.atomic(durable=True):
+        # The accounts' locks come first, along with BEGIN: a twin of a key waits there and then finds its answer.
+        _, accounts, answered = read_all(
+            PLANNED_ONCE,
+            tradable_accounts(intent.trading for intent in intents),
+            idempotency.stored_answers(claim for intent in intents if (claim := intent.claim)),
+        )
+        placements = {n: _beforehand(intent, accounts, answered) for n, intent in enumerate(intents)}
+        fresh = {n: intents[n] for n, placement in placements.items() if placement is None}
+        if fresh:
+            placements |= _take_all(fresh, accounts, market, at)
+    return [placement for placement in placements.values() if placement is not None]
 
 
-def _take(request: OrderRequest, intake: Intake, desk: Desk, user: User | None, origin: str) -> Order:
+def _beforehand(
+    intent: Intent,
+    accounts: Mapping[Trading, "Account | DomainError"],
+    answered: Mapping[IdempotencyClaim, StoredAnswer | KeyReused],
+) -> Placement | None:
+    """What is settled before any rule is asked: no right to trade the account, or a key that was used before."""
+    account = accounts[intent.trading]
+    if isinstance(account, DomainError):
+        return Placement(error=account)
+    before = answered.get(intent.claim) if intent.claim else None
+    if isinstance(before, KeyReused):
+        return Placement(error=before)
+    return Placement(answer=before, is_repeat=True) if before else None
+
+
+def _take_all(
+    intents: Mapping[int, Intent], accounts: Mapping[Trading, "Account"], market: Market, at: datetime
+) -> dict[int, Placement]:
+    """Decide each intent in turn, then write the orders and their answers at once."""
+    requests, actor = [intent.request for intent in intents.values()], next(iter(intents.values())).actor
+    mine = {intent.request.account: accounts[intent.trading] for intent in intents.values()}
+    intake = gather(requests, mine, market, actor=actor, at=at)
+    desk = Desk(actor=actor, at=at)
+    desk.bring(intake.books)
+    placements: dict[int, Placement] = {}
+    keys: dict[tuple[str, str], IdempotencyClaim] = {}
+    for (n, intent), line in zip(intents.items(), intake.lines, strict=True):
+        claim = intent.claim
+        twin = keys.get((claim.principal, claim.key)) if claim else None
+        if twin is not None:
+            same = twin == claim
+            placements[n] = Placement(is_repeat=same, error=None if same else KeyReused(REUSED))
+            continue
+        placements[n] = _take(intent, line, intake, desk)
+        if claim and placements[n].order:
+            keys[claim.principal, claim.key] = claim
+    desk.write()
+    placements = _with_answers(intents, placements, at)
+    # Without a session nothing can be sent: whoever logs in finds what waits.
+    waiting = [p.order.account_id for p in placements.values() if p.order and p.order.state == State.CREATED]
+    for route in {line.route for line in intake.lines if line.route and line.account.pk in waiting}:
+        if route.has_session:
+            hint("submit", route.broker_account_id)
+    return placements
+
+
+def _with_answers(
+    intents: Mapping[int, Intent], placements: Mapping[int, Placement], at: datetime
+) -> dict[int, Placement]:
+    """The placements with what each key gives from now on, stored; a repeat in the same list gets the first's."""
+    answers: dict[IdempotencyClaim, StoredAnswer] = {}
+    given: dict[int, Placement] = {}
+    for n, placement in placements.items():
+        idempotent = intents[n].idempotent
+        if idempotent and placement.order:
+            answers[idempotent.claim] = idempotent.respond(placement)
+        given[n] = replace(placement, answer=answers.get(idempotent.claim)) if idempotent else placement
+    if answers:
+        idempotency.store(answers, at=at)
+    return given
+
+
+def _take(intent: Intent, line: Line, intake: Intake, desk: Desk) -> Placement:
     """Screen one request, reserve for it, and put the order on the desk either way."""
-    portfolio_id = intake.portfolio_of(request)
-    if portfolio_id is None:
-        raise NotFound(f"Account {request.account} has no portfolio {request.portfolio or ''}".rstrip() + ".")
-    instrument = intake.instrument_of(request)
-    closes = intake.closes(request, instrument, portfolio_id) if instrument else ZERO
-    proposal = intake.proposal(request, closes)
-    verdict = screen(proposal, intake.surroundings(request))
-    order = _order(request, intake, desk, user, portfolio_id, origin)
+    request = line.request
+    if line.portfolio is None:
+        detail = f"Account {request.account} has no portfolio {request.portfolio or ''}".rstrip() + "."
+        return Placement(error=NotFound(detail))
+    if request.client_order_id:
+        reference = (line.account.pk, request.client_order_id)
+        if reference in intake.references:
+            detail = "An order with this clientOrderId exists already: use a new one for a new order."
+            return Placement(error=Conflict(detail, code="client_order_id_used"))
+        intake.references.add(reference)
+    desk.act_for(intent.actor)
+    closes = intake.closes(line)
+    proposal = line.proposal(closes)
+    verdict = screen(proposal, intake.around(line))
+    order = _order(intent, line, at=desk.at)
     desk.add(order)
     if verdict.denial is None:
-        verdict = _reserve(request, intake, desk, order, verdict, closes, proposal.value or ZERO)
+        verdict = _reserve(order, line, intake, desk, verdict, closes, proposal.value or ZERO)
     if verdict.denial is not None:
-        _refuse(order, verdict, intake, desk)
-    return order
+        _refuse(order, line, desk, verdict, verdict.denial)
+    return Placement(order=order, denial=verdict.denial)
 
 
 def _reserve(
-    request: OrderRequest, intake: Intake, desk: Desk, order: Order, verdict: Verdict, closes: Decimal, value: Decimal
+    order: Order, line: Line, intake: Intake, desk: Desk, verdict: Verdict, closes: Decimal, value: Decimal
 ) -> Verdict:
     """Hold the capital and units that the order needs; the verdict gains a denial when they are not there."""
-    opens, instrument = order.quantity - closes, order.instrument
+    opens, instrument = order.quantity - closes, line.instrument
     assert instrument is not None, "screening refuses what is not on file"
     if order.product == "CNC" and order.side == "SELL" and opens:
         message = f"Only {closes:f} units are held and free to sell."
@@ -120,9 +220,9 @@ def _reserve(
         free = intake.books.portfolios[order.portfolio_id].free
         return _denied(verdict, Denial.INSUFFICIENT_CAPITAL, error.detail, need, free, "/quantity")
     order.tag = tag_of(order.id)
-    desk.note(order, EventType.ORDER_CREATED, _description(order, verdict, intake))
+    desk.note(order, EventType.ORDER_CREATED, _description(order, line, verdict))
     postings.note_capital(desk, order, EventType.CAPITAL_RESERVED, need, units=closes)
-    intake.count(request, value)
+    intake.count(line, value)
     return verdict
 
 
@@ -130,39 +230,31 @@ def _denied(verdict: Verdict, code: Denial, message: str, value: object, limit: 
     return Verdict((*verdict.findings, Finding(code, False, str(value), str(limit), message, pointer)))
 
 
-def _refuse(order: Order, verdict: Verdict, intake: Intake, desk: Desk) -> None:
-    denial = verdict.denial
-    assert denial is not None
+def _refuse(order: Order, line: Line, desk: Desk, verdict: Verdict, denial: Finding) -> None:
     order.rejection_code, order.rejection_reason = denial.code.value, denial.message[:500]
-    order.denial = denial  # for the door that answers this very request: which field was at fault
-    data = {**_description(order, verdict, intake), "reason": denial.message}
+    data = {**_description(order, line, verdict), "reason": denial.message}
     desk.fire(order, Event.DEF_REJECT, data, recorded_as=EventType.RISK_REJECTED)
 
 
-def _order(
-    request: OrderRequest, intake: Intake, desk: Desk, user: User | None, portfolio_id: int, origin: str
-) -> Order:
-    account, instrument = intake.accounts[request.account], intake.instrument_of(request)
-    route = intake.routes.get(account.pk)
+def _order(intent: Intent, line: Line, *, at: datetime) -> Order:
+    request, instrument, route = line.request, line.instrument, line.route
     return Order(
-        id=new_id(), account=account, portfolio=intake.books.portfolios[portfolio_id], instrument=instrument,
-        broker_account_id=route.broker_account_id if route else None, origin=origin, exchange=request.exchange,
+        id=new_id(), account=line.account, portfolio=line.portfolio, instrument=instrument,
+        broker_account_id=route.broker_account_id if route else None, origin=intent.origin, exchange=request.exchange,
         symbol=request.symbol, segment=instrument.segment if instrument else "", side=request.side, type=request.type,
         product=request.product, variety=request.variety, time_in_force=request.time_in_force,
         validity_minutes=request.validity_minutes, quantity=request.quantity, price=request.price,
         stop_price=request.stop_price, disclosed_quantity=request.disclosed_quantity,
         iceberg_legs=request.iceberg_legs, market_protection=request.market_protection,
-        price_at_entry=intake.last_price(instrument), client_order_id=request.client_order_id,
+        price_at_entry=line.last_price, client_order_id=request.client_order_id,
         strategy_id=request.strategy_id, algo_id=request.algo_id, notes=request.notes,
-        placed_by_id=None if user is None else user.pk, trade_date=ist_date(desk.at), created_at=desk.at,
-        updated_at=desk.at,
+        placed_by_id=intent.trading[1], trade_date=ist_date(at), created_at=at, updated_at=at,
     )  # fmt: skip
 
 
-def _description(order: Order, verdict: Verdict, intake: Intake) -> dict[str, Any]:
+def _description(order: Order, line: Line, verdict: Verdict) -> dict[str, Any]:
     """All that a report needs of the order, and every check with its value and limit."""
-    account = intake.accounts[next(a for a, row in intake.accounts.items() if row.pk == order.account_id)]
-    algo = intake.controls.algo(account.pk, order.algo_id)
+    account, algo = line.account, line.algo
     return {
         "account": account.code, "account_kind": account.kind, "ucc": account.ucc, "portfolio": order.portfolio.code,
         "placed_by": order.placed_by_id and str(order.placed_by_id), "validity_minutes": order.validity_minutes,
@@ -178,11 +270,11 @@ def _description(order: Order, verdict: Verdict, intake: Intake) -> dict[str, An
             {"check": f.code, "passed": f.passed, "value": f.value, "limit": f.limit, "source": f.source}
             for f in verdict.findings
         ],
-        **_contract_terms(order.instrument),
+        **_contract_terms(line.instrument),
     }  # fmt: skip
 
 
-def _contract_terms(instrument: Any) -> dict[str, Any]:
+def _contract_terms(instrument: "Instrument | None") -> dict[str, Any]:
     """What the exchange's forms ask of the contract; empty for one that is not on file."""
     if instrument is None:
         return {}

@@ -19,7 +19,7 @@ from orders.selectors import expected_in_book
 from orders.services import postings
 from orders.services.amendments.outcomes import SETTLES_WITHIN, close_with
 from orders.services.desk import Desk
-from orders.states import Event, State
+from orders.states import EFFECT_DUE, Event, State
 
 #: A poll begun earlier than this after the attempt may simply have been too early.
 VISIBLE_WITHIN = timedelta(seconds=5)
@@ -94,7 +94,7 @@ def overdue_amendments(broker_account_id: int, *, at: datetime) -> list[str]:
     """Broker order ids whose amendment the polls have not settled in time: each deserves a targeted look."""
     rows = Amendment.objects.filter(
         order__broker_account_id=broker_account_id,
-        state__in=[Amendment.State.SENT, Amendment.State.UNKNOWN],
+        state__in=EFFECT_DUE,
         sent_at__lt=at - SETTLES_WITHIN,
     ).exclude(order__broker_order_id="")
     return list(rows.values_list("order__broker_order_id", flat=True).distinct()[:LOOKS_PER_CYCLE])

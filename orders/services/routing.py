@@ -5,8 +5,8 @@ from datetime import datetime
 from django.db import transaction
 
 from compliance import audit
-from compliance.audit import EventDraft, EventType
-from compliance.selectors import User, lock_trading_account, require_operator
+from compliance.audit import EventType
+from compliance.selectors import OPERATOR, User, lock_trading_account, require
 from oms.lib.actors import Actor
 from oms.lib.errors import Conflict, Invalid, NotFound
 from oms.lib.validation import Faults
@@ -23,7 +23,7 @@ def change_routing(
     The account's lock keeps placement out until the commit, so no order is taken on the old way meanwhile.
     Raises Forbidden for anybody but operators, NotFound, Invalid, Conflict while orders of the account live.
     """
-    require_operator(user, "route an account")
+    require(user, OPERATOR, what="route an account")
     faults = Faults()
     why = faults.reason(reason)
     faults.refuse("The route is not valid.")
@@ -43,6 +43,5 @@ def change_routing(
     route.broker_account = target
     route.save()
     data = {"from": before, "to": target.name, "client_id": target.client_id, "reason": why}
-    audit.record([EventDraft(account, EventType.ROUTING_CHANGED, data)], actor=actor, at=at)
-    account.save(update_fields=["event_seq", "event_hash"])
+    audit.record_on(account, EventType.ROUTING_CHANGED, data, actor=actor, at=at)
     return route

@@ -105,7 +105,7 @@ def answer_placements(answers: Sequence[tuple[UUID, Outcome]], *, at: datetime) 
                     _refused(desk, order, "NOT_SENT", f"The order was not sent: {message}")
                 case Unconfirmed(message=message):
                     _unconfirmed(desk, order, message)
-            desk.keep(_message(order, outcome, at))
+            desk.keep(answer_message(order, outcome, source=BrokerMessage.Source.PLACE, at=at))
         desk.write()
 
 
@@ -137,12 +137,11 @@ def _unconfirmed(desk: Desk, order: Order, message: str) -> None:
         desk.books.mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
 
 
-def _message(order: Order, outcome: Outcome, at: datetime) -> BrokerMessage:
+def answer_message(order: Order, outcome: Outcome, *, source: str, at: datetime) -> BrokerMessage:
+    """The broker's answer to one call about the order, to be kept for the timeline."""
     said = outcome.broker_order_id if isinstance(outcome, Accepted) else outcome.message
     summary = f"{type(outcome).__name__}: {said}"[:300]
-    return BrokerMessage(
-        order=order, source=BrokerMessage.Source.PLACE, summary=summary, raw=outcome.raw, received_at=at
-    )
+    return BrokerMessage(order=order, source=source, summary=summary, raw=outcome.raw, received_at=at)
 
 
 def abandon_submissions(*, at: datetime) -> int:

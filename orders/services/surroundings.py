@@ -1,174 +1,215 @@
-"""Gathering what screening needs for a list of new orders, in a fixed number of statements.
+"""What new orders refer to and are judged by, read for a whole list in a fixed number of statements.
 
-Everything is read under the accounts' locks, so what an order is judged by still holds when it commits.
-The orders of one list see each other: each accepted one counts for those after it.
+What the market knows is read first, while nothing is locked. The rest is read under the accounts' locks, so what
+an order is judged by still holds when it commits. The orders of one list see each other: each accepted one counts
+for those after it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
-
-from django.conf import settings
+from typing import TYPE_CHECKING, Any
 
 from compliance.screening.facts import Contract, Limits, Proposal, Surroundings
 from compliance.screening.limits import strictest
-from compliance.selectors import Controls, algos_named, control_reads
-from ledger.market.calendar import Market, is_open
-from ledger.market.prices import get_prices
+from compliance.selectors import Controls, control_reads
+from ledger.market import calendar
+from ledger.market.prices import fresh_prices
 from ledger.rates import RateCard, rate_card, reserve_price
 from ledger.selectors import held_units, instruments_named, portfolio_ids_of
 from ledger.services.books import Books
 from ledger.services.locking import books_locked
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
-from oms.lib.db import Read, read_all
+from oms.lib.db import Read, read, read_all
 from oms.lib.money import ZERO
 from orders import selectors
-from orders.types import OrderRequest, Variety
+from orders.types import UNPRICED, OrderRequest, Variety
 
-Instrument = Any
-Account = Any
+if TYPE_CHECKING:
+    from compliance.models import Account, AlgoRegistration, KillSwitch
+    from ledger.models import CapitalAccount, Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """The instruments that some requests name, their fresh last prices in rupees by id, and the day's rates."""
+
+    instruments: Mapping[tuple[str, str], "Instrument"]
+    last_prices: Mapping[int, Decimal]
+    card: RateCard
+
+
+def market_of(requests: Iterable[OrderRequest], *, at: datetime) -> Market:
+    """Read the market. Call it while nothing is locked: prices come from Redis, which may be slow to answer."""
+    instruments = read(instruments_named((r.exchange, r.symbol) for r in requests))
+    prices = fresh_prices([instrument.pk for instrument in instruments.values()], at=at)
+    return Market(instruments, prices, rate_card(ist_date(at)))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One request with all that it refers to, resolved once for every step; None is what does not exist."""
+
+    request: OrderRequest
+    account: "Account"
+    portfolio: "CapitalAccount | None"
+    instrument: "Instrument | None"
+    algo: "AlgoRegistration | None"
+    switch: "KillSwitch | None"
+    route: selectors.Route | None
+    limits: Limits
+    last_price: Decimal | None
+
+    @property
+    def signed(self) -> Decimal:
+        """The units asked for, negative for a sale."""
+        return self.request.quantity if self.request.side == "BUY" else -self.request.quantity
+
+    @property
+    def fingerprint(self) -> selectors.Fingerprint:
+        """See `orders.selectors.recent_fingerprints`."""
+        r = self.request
+        return (
+            self.account.pk, r.exchange, r.symbol, str(r.side), str(r.type), r.product, r.quantity, r.price,
+            r.stop_price,
+        )  # fmt: skip
+
+    def proposal(self, closes: Decimal) -> Proposal:
+        """The order as the rules look at it; `closes` units of it close a position."""
+        r, price = self.request, None
+        if r.type not in UNPRICED or self.last_price is not None:
+            price = reserve_price(
+                type=r.type, side=r.side, price=r.price, stop_price=r.stop_price, last_price=self.last_price,
+                protection=r.market_protection,
+            )  # fmt: skip
+        return Proposal(
+            side=r.side, type=r.type, product=r.product, quantity=r.quantity, price=r.price, stop_price=r.stop_price,
+            disclosed_quantity=r.disclosed_quantity, time_in_force=r.time_in_force, is_amo=r.variety == Variety.AMO,
+            value=None if price is None else price * r.quantity, closes=closes,
+        )  # fmt: skip
 
 
 @dataclass
 class Intake:
-    """What is known around a list of requests; `accept` keeps it true as orders are let through."""
+    """A list of requests and what is around them; `count` keeps it true as orders are let through."""
 
     at: datetime
-    accounts: Mapping[str, Account]
-    controls: Controls
-    instruments: Mapping[tuple[str, str], Instrument]
-    portfolios: Mapping[int, dict[str, int]]
-    routes: Mapping[int, selectors.Route]
-    last_prices: Mapping[int, Decimal]
-    card: RateCard
+    lines: Sequence[Line]
     books: Books
-    limits: dict[tuple[int, str], Limits]
+    card: RateCard
     sent: dict[tuple[int, str], int]
     open_values: dict[int, Decimal]
     projected: dict[tuple[int, int, str], Decimal]
     fingerprints: set[selectors.Fingerprint]
+    references: set[tuple[int, str]]
 
-    def instrument_of(self, request: OrderRequest) -> Instrument | None:
-        return self.instruments.get((request.exchange, request.symbol))
+    def closes(self, line: Line) -> Decimal:
+        """Units of a position that the order would close."""
+        if line.portfolio is None or line.instrument is None:
+            return ZERO
+        key = (line.portfolio.pk, line.instrument.pk, line.request.product)
+        return min(self.books.closable(key, line.request.side), line.request.quantity)
 
-    def portfolio_of(self, request: OrderRequest) -> int | None:
-        """The portfolio asked for, or the account's first; None when it is not the account's."""
-        owned = self.portfolios[self.accounts[request.account].pk]
-        return owned.get(request.portfolio) if request.portfolio else next(iter(owned.values()), None)
-
-    def last_price(self, instrument: Instrument | None) -> Decimal | None:
-        """The last price in rupees if it is fresh, else None."""
-        return None if instrument is None else self.last_prices.get(instrument.pk)
-
-    def worst_price(self, request: OrderRequest, instrument: Instrument | None) -> Decimal | None:
-        return reserve_price(
-            type=request.type, side=request.side, price=request.price, stop_price=request.stop_price,
-            last_price=self.last_price(instrument), protection=request.market_protection,
-        )  # fmt: skip
-
-    def closes(self, request: OrderRequest, instrument: Instrument, portfolio_id: int) -> Decimal:
-        """Units of the position that the order would close."""
-        free = self.books.closable((portfolio_id, instrument.pk, request.product), request.side)
-        return min(free, request.quantity)
-
-    def proposal(self, request: OrderRequest, closes: Decimal) -> Proposal:
-        instrument = self.instrument_of(request)
-        price = self.worst_price(request, instrument)
-        if request.type in ("MARKET", "STOP") and self.last_price(instrument) is None:
-            price = None
-        return Proposal(
-            side=request.side, type=request.type, product=request.product, quantity=request.quantity,
-            price=request.price, stop_price=request.stop_price, disclosed_quantity=request.disclosed_quantity,
-            time_in_force=request.time_in_force, is_amo=request.variety == Variety.AMO,
-            value=None if price is None else price * request.quantity, closes=closes,
-        )  # fmt: skip
-
-    def surroundings(self, request: OrderRequest) -> Surroundings:
-        account, instrument = self.accounts[request.account], self.instrument_of(request)
-        algo = self.controls.algo(account.pk, request.algo_id)
-        switch = self.controls.mode_of(account.pk, algo)
-        route = self.routes.get(account.pk)
-        projected = self.projected.get((account.pk, instrument.pk if instrument else 0, request.side), ZERO)
+    def around(self, line: Line) -> Surroundings:
+        """What the rules compare the order with, as it stands now."""
+        account, instrument, switch = line.account, line.instrument, line.switch
+        projected = self.projected.get((account.pk, instrument.pk if instrument else 0, line.request.side), ZERO)
         return Surroundings(
             trade_date=ist_date(self.at),
             account_is_active=account.is_active,
             products=account.products,
-            contract=instrument and _contract(instrument),
-            has_broker=route is not None,
-            market_is_open=route is not None and (route.always_open or is_open(Market(request.exchange), self.at)),
+            contract=_contract(instrument) if instrument else None,
+            has_broker=line.route is not None,
+            market_is_open=_is_open(line, self.at),
             mode=switch.mode if switch else "ACTIVE",
             mode_source=f"{switch.scope}: {switch.reason}" if switch else "",
-            algo_named=bool(request.algo_id),
-            algo_status=algo.status if algo else "",
+            algo_named=bool(line.request.algo_id),
+            algo_status=line.algo.status if line.algo else "",
             orders_this_second=self.sent.get((account.pk, instrument.segment if instrument else ""), 0),
             open_value=self.open_values.get(account.pk, ZERO),
-            projected_position=projected + (request.quantity if request.side == "BUY" else -request.quantity),
-            is_duplicate=fingerprint(account.pk, request) in self.fingerprints,
-            last_price=self.last_price(instrument),
-            limits=self.limits[account.pk, request.algo_id],
+            projected_position=projected + line.signed,
+            is_duplicate=line.fingerprint in self.fingerprints,
+            last_price=line.last_price,
+            limits=line.limits,
         )
 
-    def count(self, request: OrderRequest, value: Decimal) -> None:
-        """Make an order that was let through count for the ones after it in the list."""
-        account, instrument = self.accounts[request.account], self.instrument_of(request)
-        assert instrument is not None
-        second, side = (account.pk, instrument.segment), (account.pk, instrument.pk, request.side)
+    def count(self, line: Line, value: Decimal) -> None:
+        """Make an order of `value` rupees that was let through count for the ones after it in the list."""
+        account, instrument = line.account, line.instrument
+        assert instrument is not None, "screening refuses what is not on file"
+        second, side = (account.pk, instrument.segment), (account.pk, instrument.pk, line.request.side)
         self.sent[second] = self.sent.get(second, 0) + 1
         self.open_values[account.pk] = self.open_values.get(account.pk, ZERO) + value
-        signed = request.quantity if request.side == "BUY" else -request.quantity
-        self.projected[side] = self.projected.get(side, ZERO) + signed
-        self.fingerprints.add(fingerprint(account.pk, request))
+        self.projected[side] = self.projected.get(side, ZERO) + line.signed
+        self.fingerprints.add(line.fingerprint)
 
 
-def gather(requests: Sequence[OrderRequest], accounts: Mapping[str, Account], *, actor: Actor, at: datetime) -> Intake:
-    """Read everything around `requests`, whose accounts are locked, and lock their books."""
+def gather(
+    requests: Sequence[OrderRequest], accounts: Mapping[str, "Account"], market: Market, *, actor: Actor, at: datetime
+) -> Intake:
+    """Read what is around `requests`, whose accounts are locked, and lock the portfolios and positions they touch."""
     ids = [account.pk for account in accounts.values()]
-    algos = algos_named(ids, {r.algo_id for r in requests})
-    limit_rows, switches, instruments, portfolios, routes = read_all(
-        *control_reads(ids, algos.values()),
-        instruments_named((r.exchange, r.symbol) for r in requests),
+    named = [(accounts[r.account].pk, r.client_order_id) for r in requests if r.client_order_id]
+    limits, switches, algos, owned, routes, references = read_all(
+        *control_reads(ids, {r.algo_id for r in requests}),
         portfolio_ids_of(ids),
         selectors.routes_of(ids),
+        selectors.references_used(named),
     )
-    controls = Controls(limit_rows, switches, algos)
-    limits = {
+    controls = Controls(limits, switches, algos)
+    in_force = {
         (pk, name): strictest(controls.limits_on(pk, controls.algo(pk, name)))
         for pk, name in {(accounts[r.account].pk, r.algo_id) for r in requests}
     }
+    paying = [_portfolio_asked_for(r, owned[accounts[r.account].pk]) for r in requests]
     position_keys = [
-        (pk, instrument.pk, r.product)
-        for r in requests
-        if (instrument := instruments.get((r.exchange, r.symbol)))
-        for pk in portfolios[accounts[r.account].pk].values()
+        (portfolio_id, instrument.pk, r.product)
+        for r, portfolio_id in zip(requests, paying, strict=True)
+        if portfolio_id is not None and (instrument := market.instruments.get((r.exchange, r.symbol)))
     ]
-    wanted = _usage(ids, limits.values(), at)
+    wanted = _usage(ids, in_force.values(), at)
     positions, capital, *found = read_all(
-        *books_locked([pk for owned in portfolios.values() for pk in owned.values()], position_keys),
-        *(one for asked, one in wanted if asked),
+        *books_locked([pk for pk in paying if pk is not None], position_keys), *(one for asked, one in wanted if asked)
     )
     answers = iter(found)
     sent, open_values, held, working, fingerprints = (
         next(answers) if asked else one.parse([]) for asked, one in wanted
     )
+    books = Books.of(positions, capital, actor=actor, at=at)
+
+    def line(request: OrderRequest, portfolio_id: int | None) -> Line:
+        account, instrument = accounts[request.account], market.instruments.get((request.exchange, request.symbol))
+        algo = controls.algo(account.pk, request.algo_id)
+        return Line(
+            request=request,
+            account=account,
+            portfolio=None if portfolio_id is None else books.portfolios[portfolio_id],
+            instrument=instrument,
+            algo=algo,
+            switch=controls.mode_of(account.pk, algo),
+            route=routes.get(account.pk),
+            limits=in_force[account.pk, request.algo_id],
+            last_price=market.last_prices.get(instrument.pk) if instrument else None,
+        )
+
     return Intake(
         at=at,
-        accounts=accounts,
-        controls=controls,
-        instruments=instruments,
-        portfolios=portfolios,
-        routes=routes,
-        last_prices=fresh_prices([i.pk for i in instruments.values()], at),
-        card=rate_card(ist_date(at)),
-        books=Books.of(positions, capital, actor=actor, at=at),
-        limits=limits,
+        lines=[line(request, portfolio_id) for request, portfolio_id in zip(requests, paying, strict=True)],
+        books=books,
+        card=market.card,
         sent=sent,
         open_values=open_values,
         projected=selectors.projected_positions(held, working),
         fingerprints=fingerprints,
+        references=references,
     )
+
+
+def _portfolio_asked_for(request: OrderRequest, owned: Mapping[str, int]) -> int | None:
+    """The portfolio named, or the account's first; None when it is not the account's."""
+    return owned.get(request.portfolio) if request.portfolio else next(iter(owned.values()), None)
 
 
 def _usage(ids: Sequence[int], limits: Iterable[Limits], at: datetime) -> list[tuple[bool, Read[Any]]]:
@@ -184,21 +225,13 @@ def _usage(ids: Sequence[int], limits: Iterable[Limits], at: datetime) -> list[t
     ]
 
 
-def fresh_prices(instrument_ids: Sequence[int], at: datetime) -> dict[int, Decimal]:
-    """Last prices in rupees, without those older than settings.PRICE_FRESH_SECONDS."""
-    oldest = at - timedelta(seconds=settings.PRICE_FRESH_SECONDS)
-    return {pk: last.price for pk, last in get_prices(instrument_ids).items() if last.at >= oldest}
+def _is_open(line: Line, at: datetime) -> bool:
+    return line.route is not None and (
+        line.route.always_open or calendar.is_open(calendar.Market(line.request.exchange), at)
+    )
 
 
-def fingerprint(account_id: int, request: OrderRequest) -> selectors.Fingerprint:
-    """See `orders.selectors.recent_fingerprints`."""
-    return (
-        account_id, request.exchange, request.symbol, str(request.side), str(request.type), request.product,
-        request.quantity, request.price, request.stop_price,
-    )  # fmt: skip
-
-
-def _contract(instrument: Instrument) -> Contract:
+def _contract(instrument: "Instrument") -> Contract:
     return Contract(
         is_tradable=instrument.is_tradable, tick_size=instrument.tick_size, lot_size=instrument.lot_size,
         freeze_quantity=instrument.freeze_quantity, lower_circuit=instrument.lower_circuit,

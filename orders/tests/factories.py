@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
+from compliance.idempotency import Idempotent
 from oms.lib.actors import Actor, ActorType
 from oms.lib.clock import ist_date, now
 from orders.models import Order
 from orders.services.observation import apply_book
-from orders.services.placement import place_orders
+from orders.services.placement import Intent, Placement, place_orders
 from orders.services.submission import answer_place, claim_orders
 from orders.types import (
     Accepted,
@@ -49,7 +51,28 @@ def request_for(**given: Any) -> OrderRequest:
 
 def place(*, user: Any = None, at: datetime | None = None, **given: Any) -> Order:
     """One order through placement."""
-    return place_orders([request_for(**given)], actor=TRADER, at=at or now(), user=user)[0]
+    (placement,) = place_list([request_for(**given)], user=user, at=at)
+    return stored(placement)
+
+
+def place_list(
+    requests: Sequence[OrderRequest],
+    *,
+    user: Any = None,
+    at: datetime | None = None,
+    keys: Sequence[Idempotent[Placement] | None] = (),
+) -> list[Placement]:
+    """A list of orders of one user through placement, each with its key if `keys` are given."""
+    intents = [Intent(r, TRADER, user, key) for r, key in zip_longest(requests, keys)]
+    return place_orders(intents, at=at or now())
+
+
+def stored(placement: Placement) -> Order:
+    """The order that was stored; what kept it from being stored is raised."""
+    if placement.error is not None:
+        raise placement.error
+    assert placement.order is not None
+    return placement.order
 
 
 def send(order: Order, outcome: Any = None, *, at: datetime | None = None) -> Order:

@@ -21,10 +21,10 @@ from orders.services.amendments.sending import answer_amendment, claim_amendment
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost
 from orders.services.submission import claim_orders
 from orders.tests.factories import TRADER, fresh, place, see, send
-from orders.types import Accepted, BrokerStatus, Modification, NotSent, Refused, Unconfirmed
+from orders.types import Accepted, BrokerStatus, LoggedOut, Modification, NotSent, Unconfirmed
 
 pytestmark = pytest.mark.django_db
-DEAD_TOKEN = Refused("TokenException", "Incorrect api_key or access_token.")
+DEAD_TOKEN = LoggedOut("SESSION_EXPIRED", "Incorrect api_key or access_token.")
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from compliance.verification import verify_chain
 from oms.lib.actors import Actor, ActorType
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.redis import client as redis_client
+from orders.broker_rules import rules_of
 from orders.brokers.base import SessionExpired
 from orders.brokers.registry import broker_for
 from orders.gateway import logins, watching
@@ -24,7 +25,7 @@ from orders.tasks import look_at_orders
 from orders.tests.brokers.paper.process import PaperExchange, paper_exchange
 
 NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)  # 11:30 in India
-CALLBACK, POSTBACK = "/api/v1/broker/kite/callback", "/api/v1/broker/kite/postback"
+CALLBACK, POSTBACK = "/api/v1/broker/paper/callback", "/api/v1/broker/paper/postback"
 State = BrokerAccount.SessionState
 
 
@@ -79,7 +80,7 @@ def session_events(paper):
 
 def test_a_login_opens_a_session_until_six_in_india(paper, operator):
     _, back = browse(begin(paper, operator))
-    account = logins.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
+    account = logins.complete_login("PAPER", back, actor=actor(operator), at=NOW)
     assert account.session_state == State.OPEN
     assert account.session_expires_at == datetime(2026, 11, 21, 0, 30, tzinfo=UTC)
     assert broker_for(BrokerAccount.objects.get(pk=paper.pk)).order_book() == []
@@ -94,10 +95,10 @@ def test_a_login_opens_a_session_until_six_in_india(paper, operator):
 def test_the_browser_comes_back_to_the_admin_with_a_message(paper, operator, client):
     client.force_login(operator)
     page = f"/admin/orders/brokeraccount/{paper.pk}/change/"
-    from compliance.admin.scoped import staff_actor
+    from compliance.acting import actor_of
 
     request = client.get(CALLBACK).wsgi_request
-    url = begin(paper, operator, actor=staff_actor(request))
+    url = begin(paper, operator, actor=actor_of(request))
     location, _ = browse(url)
     answer = client.get(location)
     assert (answer.status_code, answer["location"]) == (302, page)
@@ -131,26 +132,26 @@ def test_the_callback_is_for_staff_only(paper, client):
 
 def test_a_state_works_once(paper, operator):
     _, back = browse(begin(paper, operator))
-    logins.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
+    logins.complete_login("PAPER", back, actor=actor(operator), at=NOW)
     with pytest.raises(Invalid, match="already"):
-        logins.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
+        logins.complete_login("PAPER", back, actor=actor(operator), at=NOW)
 
 
 def test_a_state_is_worth_nothing_in_another_session_or_hand(paper, operator):
     for other in (actor(operator, "s2"), Actor(ActorType.OPERATOR, "999", "ADMIN", session_id="s1")):
         _, back = browse(begin(paper, operator))
         with pytest.raises(Forbidden):
-            logins.complete_login(back["state"], back["request_token"], actor=other, at=NOW)
+            logins.complete_login("PAPER", back, actor=other, at=NOW)
     assert BrokerAccount.objects.get(pk=paper.pk).session_state == State.CLOSED
 
 
 def test_a_state_that_was_tampered_with_or_is_too_old_is_refused(paper, operator, time_machine):
     _, back = browse(begin(paper, operator))
     with pytest.raises(Invalid):
-        logins.complete_login("x" + back["state"], "t", actor=actor(operator), at=NOW)
+        logins.complete_login("PAPER", back | {"state": "x" + back["state"]}, actor=actor(operator), at=NOW)
     time_machine.move_to(datetime.now(UTC) + timedelta(minutes=11))
     with pytest.raises(Invalid):
-        logins.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
+        logins.complete_login("PAPER", back, actor=actor(operator), at=NOW)
 
 
 def test_only_operators_with_a_reason_begin_a_login(paper, operator):
@@ -166,7 +167,7 @@ def test_only_operators_with_a_reason_begin_a_login(paper, operator):
 def test_a_refused_request_token_changes_nothing(paper, operator):
     _, back = browse(begin(paper, operator))
     with pytest.raises(Conflict, match="refused"):
-        logins.complete_login(back["state"], "made-up", actor=actor(operator), at=NOW)
+        logins.complete_login("PAPER", back | {"request_token": "made-up"}, actor=actor(operator), at=NOW)
     assert BrokerAccount.objects.get(pk=paper.pk).session_state == State.CLOSED
     assert not session_events(paper).exists()
 
@@ -175,7 +176,7 @@ def test_another_clients_login_is_not_taken_for_the_accounts_own(paper, operator
     BrokerAccount.objects.filter(pk=paper.pk).update(client_id="PX0002")
     _, back = browse(begin(paper, operator))
     with pytest.raises(Conflict, match="PX0001 logged in"):
-        logins.complete_login(back["state"], back["request_token"], actor=actor(operator), at=NOW)
+        logins.complete_login("PAPER", back, actor=actor(operator), at=NOW)
 
 
 def test_the_token_and_secret_are_encrypted_at_rest(open_account):
@@ -196,7 +197,7 @@ def test_the_token_and_secret_are_encrypted_at_rest(open_account):
     ],
 )
 def test_tokens_die_at_six_in_india(at, expires):
-    assert broker_sessions.next_expiry(datetime.fromisoformat(at)) == datetime.fromisoformat(expires)
+    assert rules_of("KITE").next_expiry(datetime.fromisoformat(at)) == datetime.fromisoformat(expires)
 
 
 def test_at_six_the_session_is_over_whatever_the_broker_says(open_account):
@@ -231,12 +232,12 @@ def test_a_call_that_began_before_the_new_login_does_not_end_it(open_account):
 
 
 def test_logging_out_forgets_the_token_here_and_there(open_account, operator):
-    closed = logins.log_out(open_account.pk, actor=actor(operator), at=NOW, reason="End of the day")
+    closed = logins.log_out(open_account.pk, user=operator, actor=actor(operator), at=NOW, reason="End of the day")
     assert (closed.session_state, closed.access_token) == (State.CLOSED, "")
     with pytest.raises(SessionExpired):
         broker_for(open_account).order_book()
     with pytest.raises(Conflict):
-        logins.log_out(open_account.pk, actor=actor(operator), at=NOW, reason="Twice")
+        logins.log_out(open_account.pk, user=operator, actor=actor(operator), at=NOW, reason="Twice")
 
 
 def test_the_demo_keeps_its_session_open_by_itself(paper, operator):
@@ -247,7 +248,7 @@ def test_the_demo_keeps_its_session_open_by_itself(paper, operator):
     logins.keep_sessions(at=next_day)
     assert BrokerAccount.objects.get(pk=paper.pk).session_opened_at == next_day
     redis_client().flushdb()
-    logins.log_out(paper.pk, actor=actor(operator), at=next_day, reason="On purpose")
+    logins.log_out(paper.pk, user=operator, actor=actor(operator), at=next_day, reason="On purpose")
     logins.keep_sessions(at=next_day)
     assert BrokerAccount.objects.get(pk=paper.pk).session_state == State.CLOSED
 
@@ -350,7 +351,7 @@ def test_anything_else_is_refused_and_does_nothing(paper, client, hints, payload
 
 def test_the_secret_that_signed_decides_between_accounts_of_one_client(paper, client, hints):
     second = BrokerAccount.objects.create(
-        name="Second", kind="KITE", root_url="http://127.0.0.1:1", client_id="PX0001", api_key="k", api_secret="second",
+        name="Second", kind="PAPER", root_url="http://127.0.0.1:1", client_id="PX0001", api_key="k", api_secret="second",
         default_account=paper.default_account,
     )  # fmt: skip
     send(client, signed("second"))

@@ -17,7 +17,7 @@ from orders.models import Amendment, Order
 from orders.services.amendments.asking import request_cancel, request_modify
 from orders.services.amendments.sending import answer_amendment, claim_amendments
 from orders.services.observation import apply_book
-from orders.states import ENDED
+from orders.states import ENDED, OPEN_AMENDMENTS
 from orders.tests.factories import TRADER, fresh, place, row, see, send, trade
 from orders.types import Accepted, BrokerStatus, Modification, OrderSnapshot, TradeSnapshot
 
@@ -160,7 +160,7 @@ def at_the_broker(order: Order, plan: Plan) -> None:
     assert order.filled_value == sum(units * price for units, price in plan.fills)
     assert order.state in ENDED
     assert open_reservations([order.pk]).get(order.pk, D(0)) == 0
-    assert not Amendment.objects.filter(state__in=Amendment.OPEN_STATES).exists()
+    assert not Amendment.objects.filter(state__in=OPEN_AMENDMENTS).exists()
     held = Position.objects.filter(instrument=order.instrument).first()
     assert (held.quantity if held else 0) == filled
     report = verify_chain(order_events(order.pk), head=order.event_hash)

@@ -16,7 +16,7 @@ from oms.lib.clock import now
 from oms.lib.ids import new_id
 from orders.models import Amendment, BrokerMessage, Order
 from orders.services.desk import Desk
-from orders.states import Event
+from orders.states import AmendmentEvent, Event
 from orders.tests.factories import fresh, place, see, send, trade
 from orders.types import BrokerStatus
 
@@ -103,12 +103,14 @@ class TestAmendments:
         with desk_of(*orders) as desk:
             for order in orders:
                 desk.ask(cancel_of(order))
-        Amendment.objects.filter(order=orders[0]).update(state="REJECTED")
+        with desk_of(orders[0]) as desk:
+            (first,) = desk.open_amendments(desk.orders[orders[0].id])
+            assert desk.amend(first, AmendmentEvent.GIVE_UP)
         with desk_of(*orders) as desk:
             with statements() as reading:
                 open_now = [len(desk.open_amendments(order)) for order in desk.orders.values()]
             (last,) = desk.open_amendments(orders[2])
-            last.state = "CONFIRMED"
+            assert desk.amend(last, AmendmentEvent.DONE)
             assert desk.open_amendments(orders[2]) == [], "closed on this very desk"
         assert open_now == [0, 1, 1]
         assert len(reading) == 1
@@ -128,9 +130,10 @@ class TestAmendments:
         with desk_of(order) as desk:
             amendment = cancel_of(order)
             desk.ask(amendment)
-            amendment.state = "CONFIRMED"
-            desk.amend(amendment)
-        assert Amendment.objects.get().state == "CONFIRMED"
+            assert desk.amend(amendment, AmendmentEvent.DONE, message="at once")
+            assert not desk.amend(amendment, AmendmentEvent.GIVE_UP, message="too late")
+        written = Amendment.objects.get()
+        assert (written.state, written.message, written.steps) == ("CONFIRMED", "at once", 1)
 
 
 class TestFiring:

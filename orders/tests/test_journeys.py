@@ -20,7 +20,7 @@ from orders.services.amendments.sending import answer_amendment, claim_amendment
 from orders.services.observation import apply_book
 from orders.services.resolution import COMPLETE_MISSES, mark_lost
 from orders.services.submission import answer_place, claim_orders
-from orders.tests.factories import TRADER, fresh, place, row, see, send, trade
+from orders.tests.factories import TRADER, fresh, place, place_list, request_for, row, see, send, trade
 from orders.types import Accepted, BrokerStatus, Modification, OrderType, Refused, Side, TimeInForce, Unconfirmed
 
 pytestmark = pytest.mark.django_db
@@ -132,14 +132,8 @@ def test_a_capital_refusal_is_stored_and_costs_nothing(portfolio):
 
 
 def test_one_bad_order_of_a_list_costs_the_others_nothing(portfolio):
-    from orders.services.placement import place_orders
-    from orders.tests.factories import request_for
-
-    orders = place_orders(
-        [request_for(quantity=D(400)), request_for(price=D("1000.01")), request_for(quantity=D(700)), request_for()],
-        actor=TRADER, at=now(), user=None,
-    )  # fmt: skip
-    assert [(o.state, o.rejection_code) for o in orders] == [
+    asked = [request_for(quantity=D(400)), request_for(price=D("1000.01")), request_for(quantity=D(700)), request_for()]
+    assert [(p.order.state, p.order.rejection_code) for p in place_list(asked)] == [
         ("CREATED", ""), ("REJECTED", "TICK_SIZE"), ("REJECTED", "INSUFFICIENT_CAPITAL"), ("CREATED", ""),
     ]  # fmt: skip
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 
-from compliance.idempotency import AlreadyAnswered, IdempotencyClaim, Idempotent, KeyReused, StoredAnswer
+from compliance.idempotency import IdempotencyClaim, Idempotent, KeyReused, StoredAnswer
 from compliance.models import Alert, IdempotencyKey, OrderEvent
 from compliance.selectors import order_events
 from compliance.services.controls import set_limits
@@ -15,16 +15,16 @@ from compliance.verification import verify_chain
 from ledger.models import AssetTransaction, CapitalAccount, CapitalEntry, Position
 from ledger.selectors import trial_balance
 from ledger.services.holdings import HeldBefore, open_holdings
-from oms.lib.actors import SYSTEM
+from oms.lib.actors import SYSTEM, Actor, ActorType
 from oms.lib.clock import now
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound
 from oms.lib.hints import _listeners, listen
 from orders.models import Amendment, BrokerMessage, Execution, Order
 from orders.services.amendments.asking import request_cancel, request_modify
 from orders.services.observation import apply_book
-from orders.services.placement import place_orders
+from orders.services.placement import Intent, place_orders
 from orders.services.submission import answer_place, claim_orders
-from orders.tests.factories import TRADER, broker_id, fresh, place, request_for, row, see, send, trade
+from orders.tests.factories import TRADER, broker_id, fresh, place, place_list, request_for, row, see, send, trade
 from orders.tests.test_convergence import RolledBack
 from orders.types import Accepted, BrokerStatus, Modification, Side
 
@@ -32,7 +32,19 @@ pytestmark = pytest.mark.django_db
 
 
 def place_all(*requests, user=None, idempotent=None):
-    return place_orders(requests, actor=TRADER, at=now(), user=user, idempotent=idempotent)
+    """A list; the key is the first order's."""
+    return place_list(requests, user=user, keys=[idempotent] if idempotent else ())
+
+
+def outcomes(placements):
+    """Of each: the state of what was stored with the reason, or the error's code."""
+    return [p.error.code if p.error else (p.order.state, p.order.rejection_code) for p in placements]
+
+
+def keyed(key, body=bytes(32)):
+    """A key whose answer names the state and id of the order."""
+    claim = IdempotencyClaim("user:1", key, body)
+    return Idempotent(claim, lambda placed: StoredAnswer(201, placed.order.state.encode() + placed.order.id.bytes))
 
 
 class TestWhoMay:
@@ -62,10 +74,37 @@ class TestWhoMay:
         with pytest.raises((NotFound, Forbidden)):
             place(user=user)  # though this very object still says active
 
-    def test_one_account_that_is_not_theirs_refuses_the_whole_list(self, account, other_account, sbin, trader):
-        with pytest.raises(NotFound):
-            place_all(request_for(), request_for(account="OTHER"), user=trader)
-        assert not Order.objects.exists()
+    def test_an_account_that_is_not_theirs_refuses_that_order_alone_and_leaves_no_row(
+        self, account, other_account, sbin, trader
+    ):
+        other_account.memberships.create(user=trader, role="VIEWER")
+        asked = [request_for(account=code) for code in ("DEMO", "OTHER", "GHOST", "DEMO")]
+        assert outcomes(place_all(*asked, user=trader)) == [("CREATED", ""), "view_only", "not_found", ("CREATED", "")]
+        assert Order.objects.filter(account=account).count() == Order.objects.count() == 2
+        assert not OrderEvent.objects.filter(account_id=other_account.pk, order_id__isnull=False).exists()
+
+    def test_an_account_that_is_not_theirs_is_not_locked(self, account, other_account, sbin, trader):
+        with CaptureQueriesContext(connection) as queries:
+            place_all(request_for(account="OTHER"), user=trader)
+        assert not [q for q in queries if "INSERT" in q["sql"] or 'UPDATE "' in q["sql"]]
+
+    def test_orders_of_several_people_in_one_list_are_each_their_own(
+        self, account, other_account, sbin, trader, outsider
+    ):
+        officers = Actor(ActorType.OPERATOR, "9", "API")
+        intents = [
+            Intent(request_for(), TRADER, trader),
+            Intent(request_for(account="OTHER"), officers, outsider),
+            Intent(request_for(), officers, outsider),
+        ]
+        first, second, third = place_orders(intents, at=now())
+        assert [first.order.placed_by, second.order.placed_by] == [trader, outsider]
+        assert third.error.code == "not_found"
+        for placement, actor in ((first, TRADER), (second, officers)):
+            events = order_events(placement.order.pk)
+            assert {(e.actor_type, e.actor_id) for e in events} == {(actor.type, actor.id)}
+            entry = CapitalEntry.objects.get(order_id=placement.order.pk)
+            assert entry.actor == f"{actor.type}:{actor.id}"
 
     def test_a_portfolio_of_another_account_does_not_exist(self, account, other_account, sbin, trader):
         with pytest.raises(NotFound):
@@ -95,9 +134,9 @@ class TestWhatIsStored:
         assert verify_chain(order_events(order.pk), head=order.event_hash).ok
 
     def test_a_refused_order_too_but_without_a_tag(self, account, sbin):
-        order = place(price=D("1000.01"))
-        assert order.denial.pointer == "/price"
-        order = fresh(order)
+        (placement,) = place_all(request_for(price=D("1000.01")))
+        assert placement.denial.pointer == "/price"
+        order = fresh(placement.order)
         assert (order.state, order.rejection_code, order.tag, order.reserve_id) == ("REJECTED", "TICK_SIZE", None, None)
         assert order.ended_at is not None
         assert verify_chain(order_events(order.pk), head=order.event_hash).ok
@@ -134,36 +173,75 @@ class TestRepeats:
         place(client_order_id="mine", price=D("1000.01"))
         with pytest.raises(Conflict):
             place(client_order_id="mine")
-        with pytest.raises(Conflict):
-            place_all(request_for(client_order_id="new"), request_for(client_order_id="new"))
-        assert Order.objects.count() == 1
+        twice = place_all(request_for(client_order_id="new"), request_for(client_order_id="new"), request_for())
+        assert outcomes(twice) == [("CREATED", ""), "client_order_id_used", ("CREATED", "")]
+        assert Order.objects.count() == 3
 
     def test_orders_without_one_are_as_many_as_one_likes(self, account, sbin):
         assert {place().state, place().state} == {"CREATED"}
 
     @pytest.mark.parametrize("price", ["1000", "1000.01"])
     def test_a_key_gives_the_first_answer_again(self, account, sbin, price):
-        claim = IdempotencyClaim("user:1", "k", bytes(32))
-        key = Idempotent(claim, lambda orders: StoredAnswer(201, orders[0].state.encode() + orders[0].id.bytes))
-        (order,) = place_all(request_for(price=D(price)), idempotent=key)
-        with pytest.raises(AlreadyAnswered) as caught:
-            place_all(request_for(price=D(price)), idempotent=key)
-        assert caught.value.stored.body == order.state.encode() + order.id.bytes
+        key = keyed("k")
+        (first,) = place_all(request_for(price=D(price)), idempotent=key)
+        (again,) = place_all(request_for(price=D(price)), idempotent=key)
+        assert (again.order, again.is_repeat, again.answer) == (None, True, first.answer)
+        assert first.answer.body == first.order.state.encode() + first.order.id.bytes
         assert Order.objects.count() == 1
 
+    def test_keys_are_each_orders_own_and_stored_together(self, account, sbin):
+        place_list([request_for()], keys=[keyed("old")])
+        keys = [keyed("new"), keyed("old"), keyed("old", b"1" * 32), keyed("new"), keyed("new", b"1" * 32), None]
+        new, old, other, twin, other_twin, free = place_list([request_for()] * 6, keys=keys)
+        assert (new.order.state, new.is_repeat) == ("CREATED", False)
+        assert (old.order, old.is_repeat, old.answer.status) == (None, True, 201)
+        assert (twin.order, twin.is_repeat, twin.answer) == (None, True, new.answer)
+        assert [p.error.code for p in (other, other_twin)] == ["idempotency_key_reused"] * 2
+        assert free.order.state == "CREATED"
+        assert (Order.objects.count(), IdempotencyKey.objects.count()) == (3, 2)
+
     def test_a_key_is_bound_to_its_request(self, account, sbin):
-        answer = StoredAnswer(201, b"")
-        place_all(request_for(), idempotent=Idempotent(IdempotencyClaim("u", "k", bytes(32)), lambda _: answer))
-        other = Idempotent(IdempotencyClaim("u", "k", b"1" * 32), lambda _: answer)
-        with pytest.raises(KeyReused):
-            place_all(request_for(quantity=D(3)), idempotent=other)
+        place_all(request_for(), idempotent=keyed("k"))
+        (refused,) = place_all(request_for(quantity=D(3)), idempotent=keyed("k", b"1" * 32))
+        assert isinstance(refused.error, KeyReused)
         assert Order.objects.count() == 1
 
     def test_a_key_may_be_used_again_for_a_request_that_failed(self, account, sbin):
-        key = Idempotent(IdempotencyClaim("u", "k", bytes(32)), lambda _: StoredAnswer(201, b""))
-        with pytest.raises(NotFound):
-            place_all(request_for(portfolio="GHOST"), idempotent=key)
-        assert place_all(request_for(), idempotent=key)[0].state == "CREATED"
+        (failed,) = place_all(request_for(portfolio="GHOST"), idempotent=keyed("k"))
+        assert (type(failed.error), failed.answer) == (NotFound, None)
+        assert outcomes(place_all(request_for(), idempotent=keyed("k"))) == [("CREATED", "")]
+
+    def test_within_a_list_too_a_key_whose_order_failed_serves_the_next(self, account, sbin):
+        requests = [request_for(portfolio="GHOST"), request_for()]
+        failed, placed = place_list(requests, keys=[keyed("k"), keyed("k")])
+        assert failed.error.code == "not_found"
+        assert (placed.order.state, placed.is_repeat) == ("CREATED", False)
+
+
+def test_each_order_of_a_list_stands_or_falls_alone(account, other_account, sbin, trader):
+    """Two good ones and one of each kind of refusal, in as many statements as two good ones alone."""
+    place(client_order_id="used")
+    asked = [
+        request_for(client_order_id="a"),
+        request_for(client_order_id="used"),
+        request_for(account="OTHER", client_order_id="b"),
+        request_for(client_order_id="c", quantity=D(2000)),
+        request_for(client_order_id="d", portfolio="DEMO-1"),
+    ]
+    keys = [keyed(request.client_order_id) for request in asked]
+    good = [request_for(client_order_id="x"), request_for(client_order_id="y")]
+    expected = statements_of(lambda: place_list(good, user=trader, keys=[keyed("x"), keyed("y")]))
+    with CaptureQueriesContext(connection) as queries:
+        placements = place_list(asked, user=trader, keys=keys)
+    assert sum(not _is_bookkeeping(query["sql"]) for query in queries) == expected
+    refused = ("REJECTED", "INSUFFICIENT_CAPITAL")
+    assert outcomes(placements) == [("CREATED", ""), "client_order_id_used", "not_found", refused, ("CREATED", "")]
+    durable = {o.client_order_id: (o.state, o.rejection_code) for o in Order.objects.exclude(client_order_id="used")}
+    assert durable == {"a": ("CREATED", ""), "c": refused, "d": ("CREATED", "")}
+    assert set(IdempotencyKey.objects.values_list("key", flat=True)) == {"a", "c", "d"}
+    for order in Order.objects.all():
+        assert verify_chain(order_events(order.pk), head=order.event_hash).ok
+    assert trial_balance() == []
 
 
 # --- a failure after each statement
@@ -228,7 +306,7 @@ def assert_all_or_nothing(work) -> None:
 
 class TestAFailureAfterAnyStatementLeavesNothing:
     def test_of_a_placement(self, account, sbin, trader):
-        key = Idempotent(IdempotencyClaim("u", "k", bytes(32)), lambda _: StoredAnswer(201, b"x"))
+        key = keyed("k")
         requests = [request_for(client_order_id="a"), request_for(price=D("1000.01")), request_for(quantity=D(10_000))]
         assert_all_or_nothing(lambda: place_all(*requests, user=trader, idempotent=key))
 
@@ -266,12 +344,14 @@ class TestTheNumberOfStatements:
     """It must not grow with the list: one order and fifty take the same."""
 
     def test_of_a_placement(self, account, sbin, infy, trader):
+        set_limits("HOUSE", values={}, reason="test", user=None, actor=SYSTEM, at=now())
         place(user=trader)  # the rate card is remembered from here on
         lists = [
             [request_for(price=D(900 + n), quantity=D(1), symbol=("SBIN", "INFY")[n % 2]) for n in range(size)]
             for size in (2, 50)
         ]
         few, many = (statements_of(lambda requests=requests: place_all(*requests, user=trader)) for requests in lists)
+        assert set(outcomes(place_all(*lists[1], user=trader))) == {("CREATED", "")}
         assert many == few
         assert few <= 22
 

@@ -14,6 +14,7 @@ from orders.models import Amendment, Order
 from orders.services.amendments.asking import request_cancel
 from orders.services.amendments.sending import answer_amendment, claim_amendments
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost, overdue_amendments, to_look_for
+from orders.states import OPEN_AMENDMENTS
 from orders.tests.factories import TRADER, fresh, place, see, send
 from orders.types import Accepted, BrokerStatus, Unconfirmed, Variety
 
@@ -179,7 +180,7 @@ class TestDaysThatAreOver:
         tomorrow = self.EVENING + timedelta(days=1)
         miss(order, COMPLETE_MISSES, at=tomorrow)
         assert fresh(order).state == "EXPIRED"
-        assert not Amendment.objects.filter(state__in=Amendment.OPEN_STATES).exists()
+        assert not Amendment.objects.filter(state__in=OPEN_AMENDMENTS).exists()
         assert overdue_amendments(order.broker_account_id, at=tomorrow) == []
 
 

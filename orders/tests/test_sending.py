@@ -249,7 +249,7 @@ class TestTheSession:
     def test_an_order_that_meets_the_dead_token_is_refused_and_says_so(self, paper, portfolio):
         fault(paper, "token_expiry")
         order = sent(price=D(950))
-        assert (order.state, order.rejection_code) == ("REJECTED", "TokenException")
+        assert (order.state, order.rejection_code) == ("REJECTED", "SESSION_EXPIRED")
         assert held(portfolio) == (1_000_000, 0, 0)
         assert BrokerAccount.objects.get().session_state == "EXPIRED"
         assert paper.control("GET", "/orders") == []

@@ -14,11 +14,13 @@ from orders.selectors import with_work_waiting
 from orders.services.amendments.asking import request_cancel, request_modify
 from orders.services.amendments.sending import abandon_amendments, answer_amendment, claim_amendments
 from orders.services.submission import abandon_submissions, answer_place, claim_orders, expire_unsent
+from orders.states import OPEN_AMENDMENTS
 from orders.tasks import sweep
 from orders.tests.factories import TRADER, broker_id, fresh, place, see, send
 from orders.types import (
     Accepted,
     BrokerStatus,
+    Busy,
     Modification,
     NotSent,
     OrderType,
@@ -214,7 +216,7 @@ class TestAnswers:
         claim(order)
         request_cancel(order.pk, actor=TRADER, at=now(), user=None)
         answer_place(order.pk, Refused("MarginException", "no"), at=now())
-        assert not Amendment.objects.filter(state__in=Amendment.OPEN_STATES).exists()
+        assert not Amendment.objects.filter(state__in=OPEN_AMENDMENTS).exists()
 
     def test_a_long_refusal_is_cut(self):
         order = send(place(), Refused("E" * 100, "m" * 1000))
@@ -284,7 +286,7 @@ class TestAmendments:
         waits = []
         for _ in range(8):
             (dispatch,) = self.claim(order, at=at)
-            answer_amendment(dispatch, Refused("OrderException", "Order is being processed."), at=at)
+            answer_amendment(dispatch, Busy("The order is on its way."), at=at)
             amendment = Amendment.objects.get()
             waits.append((amendment.due_at - at).total_seconds())
             assert (

@@ -13,9 +13,9 @@ from ledger.models import Instrument
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
 from orders.models import BrokerAccount, Order, Routing
-from orders.services.placement import place_orders
 from orders.services.submission import claim_orders
-from orders.tests.factories import TRADER, fresh, place, request_for, see, send, trade
+from orders.tests import factories
+from orders.tests.factories import fresh, place, request_for, see, send, trade
 from orders.types import BrokerStatus, OrderType, Side, TimeInForce, Unconfirmed, Variety
 
 pytestmark = pytest.mark.django_db
@@ -30,8 +30,7 @@ def switch(mode, scope="HOUSE", **target):
 
 
 def place_list(*changes, at=None):
-    orders = place_orders([request_for(**c) for c in changes], actor=TRADER, at=at or now(), user=None)
-    return [order.rejection_code for order in orders]
+    return [p.order.rejection_code for p in factories.place_list([request_for(**c) for c in changes], at=at)]
 
 
 def hold(quantity=D(10), product="CNC", side=Side.BUY):

@@ -206,7 +206,7 @@ def _break(*_args, **_kwargs):
 
 def test_prices_and_bands_come_from_quotes(paper, broker_account, sbin):
     assert refresh_prices(broker_account.pk) >= 1
-    assert get_prices([sbin.pk])[sbin.pk].price == 1000
+    assert get_prices([sbin.pk], at=now())[sbin.pk].price == 1000
     assert Instrument.objects.get(pk=sbin.pk).upper_circuit is not None
 
 

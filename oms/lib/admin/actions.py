@@ -4,7 +4,6 @@ The service opens its own durable transaction: an action has a URL of its own, o
 A refusal by the rules is shown in the dialog, with what was typed still there.
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -21,11 +20,9 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from oms.lib.actors import Actor, ActorType
-from oms.lib.api.client import client_ip
 from oms.lib.errors import DomainError
+from oms.lib.validation import LONGEST_REASON
 
-SESSION_DIGITS = 16
 DIALOG = "unfold/helpers/dialog.html"
 
 
@@ -36,7 +33,7 @@ class ReasonForm(BaseDialogForm):
     field_order: tuple[str, ...] | None = None
 
     reason = forms.CharField(
-        max_length=300,
+        max_length=LONGEST_REASON,
         min_length=5,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text="Kept for ever with the change, beside your name.",
@@ -52,18 +49,6 @@ class ReasonForm(BaseDialogForm):
     def values(self) -> dict[str, Any]:
         """What was typed, the reason with it, by field."""
         return {name: value for name, value in self.cleaned_data.items() if name != "_form_submitted"}
-
-
-def actor_of(request: HttpRequest, type_: ActorType) -> Actor:
-    """The person at the admin, as the audit trail names it. The session is named by a digest, never its key."""
-    key = request.session.session_key or ""
-    return Actor(
-        type=type_,
-        id=str(request.user.pk),
-        channel="ADMIN",
-        session_id=hashlib.sha256(key.encode()).hexdigest()[:SESSION_DIGITS] if key else "",
-        source_ip=client_ip(request),
-    )
 
 
 def go(request: HttpRequest, url: str = "") -> HttpResponse:

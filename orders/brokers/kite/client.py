@@ -5,14 +5,24 @@ Belongs here: which route answers which question, and which of Kite's rate bucke
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
-from hmac import compare_digest
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from orders.brokers.base import DefiniteRefusal, Funds, InstrumentRow, Quote, Session, Temporary, UnknownOutcome
+from orders.brokers.base import (
+    ClientSettings,
+    DefiniteRefusal,
+    Funds,
+    HoldingRow,
+    InstrumentName,
+    InstrumentRow,
+    PositionRow,
+    Quote,
+    Session,
+    Temporary,
+    UnknownOutcome,
+)
 from orders.brokers.kite import market, wire
 from orders.brokers.kite.connection import CALL_SECONDS, Connection
 from orders.brokers.kite.failures import TooManyRequests, failure_of
@@ -31,24 +41,12 @@ _PUBLIC_SESSION_FIELDS = ("user_id", "user_name", "user_type", "broker", "exchan
 _PATIENCE = {CallKind.ORDER: 1.0, CallKind.MODIFY: 2.0, CallKind.CANCEL: 3.0, CallKind.READ: 2.0, CallKind.QUOTE: 2.0}
 
 
-@dataclass(frozen=True, slots=True)
-class KiteSettings:
-    """What a client needs to know of its account. Equal settings may share a client."""
-
-    root_url: str
-    api_key: str
-    api_secret: str = field(repr=False)
-    access_token: str = field(repr=False)
-    route_prefix: str = ""
-    login_page_url: str = ""
-    egress_address: str | None = None
-    call_seconds: float = CALL_SECONDS
-
-
 class KiteBroker:
     """One account at Kite, or at anything that speaks Kite v3. See `orders.brokers.base.Broker`."""
 
-    def __init__(self, settings: KiteSettings, limiter: Limiter, outage: Outage) -> None:
+    def __init__(
+        self, settings: ClientSettings, limiter: Limiter, outage: Outage, *, call_seconds: float = CALL_SECONDS
+    ) -> None:
         self._settings, self._limiter, self._outage = settings, limiter, outage
         #: As of the last reading of the order book.
         self._icebergs: Icebergs = {}
@@ -58,7 +56,7 @@ class KiteBroker:
             api_key=settings.api_key,
             access_token=settings.access_token,
             egress_address=settings.egress_address,
-            call_seconds=settings.call_seconds,
+            call_seconds=call_seconds,
         )
 
     # --- session
@@ -180,10 +178,10 @@ class KiteBroker:
         # Kite cannot search: a targeted look is the book, read again.
         return [snapshot for snapshot in self.order_book() if tag in snapshot.tags]
 
-    def quotes(self, instruments: Sequence[tuple[str, str]]) -> list[Quote]:
+    def quotes(self, instruments: Sequence[InstrumentName]) -> list[Quote]:
         found: list[Quote] = []
         for start in range(0, len(instruments), INSTRUMENTS_PER_QUOTE):
-            names = [f"{exchange}:{symbol}" for exchange, symbol in instruments[start : start + INSTRUMENTS_PER_QUOTE]]
+            names = [f"{name.exchange}:{name.symbol}" for name in instruments[start : start + INSTRUMENTS_PER_QUOTE]]
             found.extend(market.quotes_of(self._read("/quote", {"i": names}, kind=CallKind.QUOTE) or {}))
         return found
 
@@ -195,19 +193,11 @@ class KiteBroker:
     def funds(self) -> Funds:
         return market.funds_of(self._read("/user/margins/equity"))
 
-    def positions(self) -> dict[str, Any]:
-        return dict(self._read("/portfolio/positions"))
+    def positions(self) -> list[PositionRow]:
+        return market.positions_of(self._read("/portfolio/positions"))
 
-    def holdings(self) -> list[dict[str, Any]]:
-        return list(self._read("/portfolio/holdings"))
-
-    def is_genuine_postback(self, payload: dict[str, Any]) -> bool:
-        parts = [payload.get(name) for name in ("order_id", "order_timestamp", "checksum")]
-        if not all(isinstance(part, str) and part for part in parts):
-            return False
-        order_id, order_timestamp, checksum = (str(part) for part in parts)
-        expected = sha256(f"{order_id}{order_timestamp}{self._settings.api_secret}".encode()).hexdigest()
-        return compare_digest(expected.encode(), checksum.encode())
+    def holdings(self) -> list[HoldingRow]:
+        return market.holdings_of(self._read("/portfolio/holdings"))
 
     # --- one call, in its turn
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from orders.brokers.base import BrokerError, DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
+from orders.brokers.base import BrokerError, DefiniteRefusal, OrderBusy, SessionExpired, Temporary, UnknownOutcome
 
 SERVER_ERROR = 500
 TOO_MANY_REQUESTS = 429
@@ -84,7 +84,7 @@ def _by_words(
     if status == TOO_MANY_REQUESTS or _TOO_MANY.search(message):
         return TooManyRequests(message, retry_after=retry_after(headers), code=code, raw=raw)
     if _BUSY.search(message):
-        return Temporary(message, retry_after=BUSY_RETRY_SECONDS, code=code, raw=raw)
+        return OrderBusy(message, retry_after=BUSY_RETRY_SECONDS, code=code, raw=raw)
     if _DEAD_TOKEN.search(message):
         return SessionExpired(message, code=code, raw=raw)
     return None

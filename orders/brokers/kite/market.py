@@ -1,4 +1,4 @@
-"""Kite's quotes and its instrument dump read into our types. Pure; rows that do not parse are named."""
+"""Kite's quotes, instrument dump, funds and portfolio read into our types. Pure; rows that do not parse are named."""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -7,8 +7,11 @@ from decimal import Decimal
 from io import StringIO
 from typing import Any
 
-from orders.brokers.base import Funds, InstrumentRow, Quote, UnknownOutcome
+from orders.brokers.base import Funds, HoldingRow, InstrumentRow, PositionRow, Quote, UnknownOutcome
 from orders.brokers.kite.wire import UNREADABLE, ist_instant
+
+#: Kite lists an index as an equity of this segment.
+INDICES = "INDICES"
 
 
 def quotes_of(data: Mapping[str, Any]) -> list[Quote]:
@@ -54,17 +57,18 @@ def instruments_of(text: str, exchanges: Iterable[str] = ()) -> list[InstrumentR
 def _instrument(row: Mapping[str, str]) -> InstrumentRow:
     expiry = row["expiry"]
     return InstrumentRow(
-        token=int(row["instrument_token"]),
+        token=str(int(row["instrument_token"])),
         exchange=row["exchange"],
         symbol=row["tradingsymbol"],
         name=row["name"],
-        type=row["instrument_type"],
+        type="INDEX" if row["segment"] == INDICES else row["instrument_type"],
         segment=row["segment"],
         tick_size=Decimal(row["tick_size"] or 0),
         lot_size=int(row["lot_size"] or 0),
         strike=_positive(Decimal(row["strike"] or 0)),
         expiry=date.fromisoformat(expiry) if expiry else None,
         last_price=Decimal(row["last_price"] or 0),
+        exchange_token=int(row["exchange_token"] or 0),
     )
 
 
@@ -79,6 +83,42 @@ def funds_of(data: Mapping[str, Any]) -> Funds:
         )
     except UNREADABLE as error:
         raise UnknownOutcome(f"The broker's margins are not readable: {error!r}") from None
+
+
+def holdings_of(rows: Any) -> list[HoldingRow]:
+    """The answer to `GET /portfolio/holdings`. Raises UnknownOutcome when a row is not readable."""
+    try:
+        return [
+            HoldingRow(
+                exchange=row["exchange"],
+                symbol=row["tradingsymbol"],
+                quantity=Decimal(row["quantity"]),
+                unsettled=Decimal(row["t1_quantity"]),
+                average_price=Decimal(row["average_price"]),
+                raw=row,
+            )
+            for row in rows
+        ]
+    except UNREADABLE as error:
+        raise UnknownOutcome(f"The broker's holdings are not readable: {error!r}") from None
+
+
+def positions_of(data: Any) -> list[PositionRow]:
+    """The net rows of `GET /portfolio/positions`. Raises UnknownOutcome when a row is not readable."""
+    try:
+        return [
+            PositionRow(
+                exchange=row["exchange"],
+                symbol=row["tradingsymbol"],
+                product=row["product"],
+                quantity=Decimal(row["quantity"]),
+                average_price=Decimal(row["average_price"]),
+                raw=row,
+            )
+            for row in data["net"]
+        ]
+    except UNREADABLE as error:
+        raise UnknownOutcome(f"The broker's positions are not readable: {error!r}") from None
 
 
 def _positive(value: Any) -> Decimal | None:

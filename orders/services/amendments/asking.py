@@ -7,7 +7,7 @@ only when confirmed. What the broker makes of it is `orders.services.amendments.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -21,11 +21,14 @@ from oms.lib.hints import hint
 from oms.lib.ids import new_id
 from orders.models import Amendment, Order
 from orders.services import postings
-from orders.services.amendments.new_terms import Change, change_of
-from orders.services.amendments.outcomes import supersede
+from orders.services.amendments.judging import Change, judge
+from orders.services.amendments.outcomes import supersede, take_terms
 from orders.services.desk import Desk
-from orders.states import ENDED, WORKING, Event, State
+from orders.states import ENDED, WORKING, AmendmentEvent, Event, State
 from orders.types import Modification
+
+if TYPE_CHECKING:
+    from compliance.models import Account
 
 User = AbstractBaseUser | AnonymousUser
 
@@ -47,25 +50,33 @@ def request_modify(
     Invalid when nothing would change or a price does not belong to the type.
     """
     with transaction.atomic(durable=True):
-        desk, order, accounts = _open(order_id, user, actor=actor, at=at, expected_version=expected_version)
-        _refuse_unmodifiable(order)
-        change = change_of(desk, order, changes, accounts)
-        amendment = _amendment(order, Amendment.Kind.MODIFY, actor, at, reason, change)
+        accounts = _require_tradable([order_id], user)
+        desk = Desk.open([order_id], actor=actor, at=at)
+        order = desk.orders[order_id]
+        _refuse_stale(order, expected_version)
+        _refuse_unmodifiable(desk, order)
+        change = judge(desk, order, changes, accounts)
+        amendment = _modification(desk, order, change, reason)
+        desk.ask(amendment)
         desk.revise(order)
-        desk.note(order, EventType.MODIFY_REQUESTED, {**change.described(), "reason": reason})
+        desk.note(order, EventType.MODIFY_REQUESTED, {**change.old.difference(change.new), "reason": reason})
         reservation = desk.reservations[order.id]
         if change.raises or change.extra_units:
             postings.reserve(desk, order, reservation, change.raises, change.extra_units)
-        amendment.need, amendment.raised, amendment.held = change.need, change.raises, reservation.reserved
+        amendment.held = reservation.reserved
         if order.state == State.CREATED:
-            change.apply(order)
-            amendment.state, amendment.sent_at = Amendment.State.CONFIRMED, at
-            desk.note(order, EventType.ORDER_MODIFIED, change.described())
-            postings.lower(desk, order, reservation.reserved - change.need, f"{order.id}:LOWER:{order.version}")
-        desk.ask(amendment)
+            _modify_at_once(desk, order, amendment)
         desk.write()
         hint("amend", order.broker_account_id)
     return order
+
+
+def _modify_at_once(desk: Desk, order: Order, amendment: Amendment) -> None:
+    """Nobody but us has the order yet: it takes the new terms, and gives back what they no longer need."""
+    if desk.amend(amendment, AmendmentEvent.DONE):
+        amendment.sent_at = desk.at
+        take_terms(desk, order, amendment.terms)
+        postings.lower(desk, order, amendment.held - amendment.need, f"{order.id}:LOWER:{order.version}")
 
 
 def request_cancels(
@@ -86,9 +97,8 @@ def request_cancels(
         _require_tradable(order_ids, user)
         desk = Desk.open(order_ids, actor=actor, at=at)
         for order_id in order_ids:
-            order = desk.orders.get(order_id)
             try:
-                results[order_id] = _cancel(desk, order, actor, reason, expected_version)
+                results[order_id] = _cancel(desk, desk.orders.get(order_id), reason, expected_version)
             except DomainError as error:
                 results[order_id] = error
         desk.write()
@@ -115,41 +125,30 @@ def request_cancel(
     return result
 
 
-def _cancel(desk: Desk, order: Order | None, actor: Actor, reason: str, version: int | None) -> Order:
+def _cancel(desk: Desk, order: Order | None, reason: str, expected_version: int | None) -> Order:
     if order is None:
         raise NotFound("There is no such order.")
-    _refuse_stale(order, version)
+    _refuse_stale(order, expected_version)
     if order.origin == Order.Origin.EXTERNAL:
         raise Forbidden("This order was placed outside: cancel it where it was placed.", code="external_order")
     if order.state in ENDED:
         raise Conflict(f"The order is {order.state} already: there is nothing to cancel.", code="order_ended")
-    open_amendments = desk.open_amendments(order)
-    if any(a.kind == Amendment.Kind.CANCEL for a in open_amendments):
+    under_way = desk.open_amendments(order)
+    if any(amendment.kind == Amendment.Kind.CANCEL for amendment in under_way):
         return order
     desk.note(order, EventType.CANCEL_REQUESTED, {"reason": reason})
     desk.revise(order)
-    for modify in open_amendments:
-        if modify.state == Amendment.State.QUEUED:
-            supersede(desk, order, modify)
+    for modification in under_way:
+        supersede(desk, order, modification)
     if order.state == State.CREATED:
-        desk.fire(order, Event.B_CANCEL, {"by": actor.type, "reason": reason})
+        desk.fire(order, Event.B_CANCEL, {"by": desk.actor.type, "reason": reason})
         postings.release(desk, order)
     else:
-        desk.ask(_amendment(order, Amendment.Kind.CANCEL, actor, desk.at, reason, None))
+        desk.ask(_amendment(desk, order, Amendment.Kind.CANCEL, reason))
     return order
 
 
-def _open(
-    order_id: UUID, user: User | None, *, actor: Actor, at: datetime, expected_version: int | None
-) -> tuple[Desk, Order, dict[str, Any]]:
-    accounts = _require_tradable([order_id], user)
-    desk = Desk.open([order_id], actor=actor, at=at)
-    order = desk.orders[order_id]
-    _refuse_stale(order, expected_version)
-    return desk, order, accounts
-
-
-def _require_tradable(order_ids: Sequence[UUID], user: User | None) -> dict[str, Any]:
+def _require_tradable(order_ids: Sequence[UUID], user: User | None) -> "dict[str, Account]":
     """Lock the orders' accounts (before the orders, as placement does) and check that `user` may trade them."""
     codes = set(Order.objects.filter(pk__in=order_ids).values_list("account__code", flat=True))
     if len(order_ids) == 1 and not codes:
@@ -162,7 +161,7 @@ def _refuse_stale(order: Order, expected_version: int | None) -> None:
         raise Stale(f"You know version {expected_version}, the order is at {order.version}: read it again.")
 
 
-def _refuse_unmodifiable(order: Order) -> None:
+def _refuse_unmodifiable(desk: Desk, order: Order) -> None:
     if order.origin == Order.Origin.EXTERNAL:
         raise Forbidden("This order was placed outside: change it where it was placed.", code="external_order")
     if order.state in ENDED:
@@ -170,7 +169,7 @@ def _refuse_unmodifiable(order: Order) -> None:
     if order.state != State.CREATED and order.state not in WORKING:
         detail = "The order is on its way to the broker: change it once it is acknowledged."
         raise Conflict(detail, code="order_in_flight")
-    if order.amendments.filter(state__in=Amendment.OPEN_STATES).exists():
+    if desk.open_amendments(order):
         raise Conflict("A change of this order is under way: wait for its outcome.", code="amendment_open")
     allowed = order.broker_account.modifications_per_order if order.broker_account else 0
     if order.modifications >= allowed:
@@ -180,15 +179,17 @@ def _refuse_unmodifiable(order: Order) -> None:
         )
 
 
-def _amendment(order: Order, kind: str, actor: Actor, at: datetime, reason: str, change: Change | None) -> Amendment:
-    amendment = Amendment(
-        id=new_id(), order_id=order.id, account_id=order.account_id, kind=kind, reason=reason,
-        requested_by=f"{actor.type}:{actor.id}", due_at=at, created_at=at, updated_at=at,
-    )  # fmt: skip
-    if change is not None:
-        amendment.quantity, amendment.price, amendment.stop_price = (
-            change.new.quantity, change.new.price, change.new.stop_price,
-        )  # fmt: skip
-        amendment.type, amendment.time_in_force = change.new.type, change.new.time_in_force
-        amendment.disclosed_quantity, amendment.extra_units = change.new.disclosed_quantity, change.extra_units
+def _modification(desk: Desk, order: Order, change: Change, reason: str) -> Amendment:
+    amendment, new = _amendment(desk, order, Amendment.Kind.MODIFY, reason), change.new
+    amendment.quantity, amendment.price, amendment.stop_price = new.quantity, new.price, new.stop_price
+    amendment.type, amendment.time_in_force = new.type, new.time_in_force
+    amendment.disclosed_quantity = new.disclosed_quantity
+    amendment.need, amendment.raised, amendment.extra_units = change.need, change.raises, change.extra_units
     return amendment
+
+
+def _amendment(desk: Desk, order: Order, kind: Amendment.Kind, reason: str) -> Amendment:
+    return Amendment(
+        id=new_id(), order_id=order.id, account_id=order.account_id, kind=kind, reason=reason,
+        requested_by=f"{desk.actor.type}:{desk.actor.id}", due_at=desk.at, created_at=desk.at, updated_at=desk.at,
+    )  # fmt: skip

@@ -3,17 +3,16 @@
 Somebody used the broker's own app, or a change of ours that timed out was applied after all.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from compliance.audit import EventType
 from ledger.rates import rate_card
 from oms.lib.clock import ist_date
 from oms.lib.money import ZERO
 from orders.models import Order
 from orders.services import postings
-from orders.services.amendments.new_terms import apply_terms
-from orders.services.amendments.outcomes import SETTLES_WITHIN
+from orders.services.amendments.outcomes import SETTLES_WITHIN, take_terms
 from orders.services.desk import Desk
 from orders.types import PRICED, UNPRICED, Terms
 
@@ -26,15 +25,8 @@ def was_changed_since(order: Order, looked_at: datetime) -> bool:
 
 def adopt_terms(desk: Desk, order: Order, seen: Terms) -> None:
     """Make the broker's terms the order's, reserve what they need (into overdraft if need be) and raise an alert."""
-    old, new = postings.terms_of(order), _that_fit(order, seen)
-    apply_terms(order, new)
-    desk.revise(order)
-    names = [n for n in Terms.__slots__ if getattr(old, n) != getattr(new, n)]
-    data = {
-        "old": {n: getattr(old, n) for n in names}, "new": {n: getattr(new, n) for n in names},
-        "by": "outside this system",
-    }  # fmt: skip
-    desk.note(order, EventType.ORDER_MODIFIED, data)
+    new = _that_fit(order, seen)
+    take_terms(desk, order, new, by="outside this system")
     _reserve_for(desk, order, new)
     desk.alert(
         order, key=f"changed-outside:{order.id}:{order.version}", kind="CHANGED_OUTSIDE",
@@ -45,8 +37,7 @@ def adopt_terms(desk: Desk, order: Order, seen: Terms) -> None:
 def _that_fit(order: Order, seen: Terms) -> Terms:
     """What of the row's terms the order can have: the type stays where the broker shows one of its own making."""
     if order.type in UNPRICED or seen.type not in PRICED or seen.price is None:
-        old = postings.terms_of(order)
-        return Terms(seen.quantity, old.price, old.stop_price, old.type, old.time_in_force, old.disclosed_quantity)
+        return replace(postings.terms_of(order), quantity=seen.quantity)
     return seen
 
 

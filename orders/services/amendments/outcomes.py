@@ -7,34 +7,32 @@ old terms proves nothing while it may be stale, so only a targeted look, some se
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any
 
 from compliance.audit import EventType
 from oms.lib.money import ZERO, to_paisa
 from orders.models import Amendment, BrokerMessage, Order
 from orders.services import postings
-from orders.services.amendments.new_terms import apply_terms
 from orders.services.desk import Desk
-from orders.states import ENDED, TERMINAL, State
-from orders.types import STOPS, UNPRICED, BrokerStatus, OrderSnapshot, OrderType, Terms, TimeInForce
-
-Kind: TypeAlias = Amendment.Kind
-AmendmentState: TypeAlias = Amendment.State
+from orders.states import AT_BROKER, EFFECT_DUE, ENDED, TERMINAL, AmendmentEvent, AmendmentState, State
+from orders.types import STOPS, UNPRICED, BrokerStatus, OrderSnapshot, Terms
 
 #: How long the broker may take to show what it received, before a targeted look may conclude that it did not.
 SETTLES_WITHIN = timedelta(seconds=5)
 #: A cancel that had no effect is sent again; this often, then a person must look.
 CANCEL_ATTEMPTS = 5
-_AT_BROKER = (AmendmentState.SENDING, AmendmentState.SENT, AmendmentState.UNKNOWN)
+#: Sources that read one order anew, not a book that may be a cached copy.
+FRESH = frozenset({BrokerMessage.Source.POSTBACK, BrokerMessage.Source.LOOK})
 
 
-def terms_asked(order: Order, amendment: Amendment) -> Terms:
-    """The terms that a modification asks for."""
-    return Terms(
-        quantity=amendment.quantity or order.quantity, price=amendment.price, stop_price=amendment.stop_price,
-        type=OrderType(amendment.type), time_in_force=TimeInForce(amendment.time_in_force),
-        disclosed_quantity=amendment.disclosed_quantity or ZERO,
-    )  # fmt: skip
+def take_terms(desk: Desk, order: Order, new: Terms, **said: Any) -> None:
+    """Make `new` the order's confirmed terms and put on record what changed, with whatever else is `said`."""
+    difference = postings.terms_of(order).difference(new)
+    order.quantity, order.price, order.stop_price = new.quantity, new.price, new.stop_price
+    order.type, order.time_in_force = new.type, new.time_in_force
+    order.disclosed_quantity = new.disclosed_quantity
+    desk.revise(order)
+    desk.note(order, EventType.ORDER_MODIFIED, {**difference, **said})
 
 
 def confirm_modifications(
@@ -44,25 +42,23 @@ def confirm_modifications(
 
     `looked_at` is when a targeted look began; None for a row of the book.
     """
+    if snapshot.status is BrokerStatus.OVERLAY:
+        return
     for amendment in amendments:
-        if amendment.kind != Kind.MODIFY or amendment.state not in _AT_BROKER:
+        if amendment.kind != Amendment.Kind.MODIFY or amendment.state not in AT_BROKER:
             continue
-        if snapshot.status is not BrokerStatus.OVERLAY and _shows(
-            snapshot, postings.terms_of(order), terms_asked(order, amendment)
-        ):
+        if _shows(snapshot, postings.terms_of(order), amendment.terms):
             _confirm(desk, order, amendment)
-        elif snapshot.status is not BrokerStatus.OVERLAY and _is_overdue(amendment, looked_at):
+        elif _is_overdue(amendment, looked_at):
             refuse(desk, order, amendment, snapshot.message or "The broker did not take the change.")
 
 
 def close_amendments(desk: Desk, order: Order, amendments: Sequence[Amendment], *, looked_at: datetime | None) -> None:
     """After the status was applied: an ended order settles what was open; a cancel without effect goes again."""
     for amendment in amendments:
-        if amendment.state not in Amendment.OPEN_STATES:
-            continue
         if order.state in ENDED:
             _close_with_order(desk, order, amendment)
-        elif amendment.kind == Kind.CANCEL and amendment.state in _AT_BROKER and _is_overdue(amendment, looked_at):
+        elif amendment.kind == Amendment.Kind.CANCEL and _is_overdue(amendment, looked_at):
             _cancel_again(desk, order, amendment)
 
 
@@ -79,17 +75,20 @@ def close_with(desk: Desk, orders: Iterable[Order]) -> None:
 
 def supersede(desk: Desk, order: Order, amendment: Amendment) -> None:
     """A cancel overtakes a modification that nobody has sent yet."""
-    _finish(desk, amendment, AmendmentState.SUPERSEDED, "overtaken by a cancel")
-    desk.note(order, EventType.MODIFY_REJECTED, {"reason": "overtaken by a cancel"})
-    _lower(desk, order, amendment, amendment.raised)
+    if desk.amend(amendment, AmendmentEvent.OVERTAKE, message="overtaken by a cancel"):
+        desk.note(order, EventType.MODIFY_REJECTED, {"reason": "overtaken by a cancel"})
+        _lower(desk, order, amendment, amendment.raised)
 
 
-def refuse(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
-    """The broker did not take it: what was reserved for it goes back."""
-    _finish(desk, amendment, AmendmentState.REJECTED, message)
-    rejected = EventType.MODIFY_REJECTED if amendment.kind == Kind.MODIFY else EventType.CANCEL_REJECTED
-    desk.note(order, rejected, {"reason": message})
-    if amendment.kind == Kind.MODIFY:
+def refuse(
+    desk: Desk, order: Order, amendment: Amendment, message: str, *, event: AmendmentEvent = AmendmentEvent.GIVE_UP
+) -> None:
+    """It will not be done: what was reserved for it goes back. Nothing happens to one that is closed already."""
+    if not desk.amend(amendment, event, message=message):
+        return
+    is_modify = amendment.kind == Amendment.Kind.MODIFY
+    desk.note(order, EventType.MODIFY_REJECTED if is_modify else EventType.CANCEL_REJECTED, {"reason": message})
+    if is_modify:
         _lower(desk, order, amendment, amendment.raised)
 
 
@@ -113,20 +112,15 @@ def _is_overdue(amendment: Amendment, looked_at: datetime | None) -> bool:
 
     While it is still SENDING the call may yet be carried out.
     """
-    if looked_at is None or amendment.state == AmendmentState.SENDING:
+    if looked_at is None or amendment.state not in EFFECT_DUE:
         return False
     return looked_at - amendment.updated_at >= SETTLES_WITHIN
 
 
 def _confirm(desk: Desk, order: Order, amendment: Amendment) -> None:
-    old, new = postings.terms_of(order), terms_asked(order, amendment)
-    apply_terms(order, new)
-    desk.revise(order)
-    order.modifications += 1
-    _finish(desk, amendment, AmendmentState.CONFIRMED, "")
-    names = [n for n in Terms.__slots__ if getattr(old, n) != getattr(new, n)]
-    data = {"old": {n: getattr(old, n) for n in names}, "new": {n: getattr(new, n) for n in names}}
-    desk.note(order, EventType.ORDER_MODIFIED, data)
+    if desk.amend(amendment, AmendmentEvent.DONE, message=""):
+        order.modifications += 1
+        take_terms(desk, order, amendment.terms)
 
 
 def give_back(desk: Desk, order: Order, amendments: Iterable[Amendment]) -> None:
@@ -135,7 +129,7 @@ def give_back(desk: Desk, order: Order, amendments: Iterable[Amendment]) -> None
     What was executed by then may have been at the old terms, which the reservation still had to pay for.
     """
     for amendment in amendments:
-        if amendment.kind == Kind.MODIFY and amendment.state == AmendmentState.CONFIRMED:
+        if amendment.kind == Amendment.Kind.MODIFY and amendment.state == AmendmentState.CONFIRMED:
             _lower(desk, order, amendment, amendment.held - amendment.need)
 
 
@@ -150,8 +144,8 @@ def _lower(desk: Desk, order: Order, amendment: Amendment, surplus: Decimal) -> 
 
 
 def _close_with_order(desk: Desk, order: Order, amendment: Amendment) -> None:
-    if amendment.kind == Kind.CANCEL and order.state == State.CANCELED:
-        _finish(desk, amendment, AmendmentState.CONFIRMED, "")
+    if amendment.kind == Amendment.Kind.CANCEL and order.state == State.CANCELED:
+        desk.amend(amendment, AmendmentEvent.DONE, message="")
     else:
         refuse(desk, order, amendment, f"The order is {order.state}.")
 
@@ -163,15 +157,5 @@ def _cancel_again(desk: Desk, order: Order, amendment: Amendment) -> None:
             order, key=f"cancel-stuck:{amendment.id}", kind="CANCEL_STUCK", severity="CRITICAL",
             summary=f"{order} cannot be cancelled at the broker",
         )  # fmt: skip
-        return
-    amendment.state, amendment.due_at = AmendmentState.QUEUED, desk.at
-    desk.amend(amendment)
-
-
-def _finish(desk: Desk, amendment: Amendment, state: AmendmentState, message: str) -> None:
-    amendment.state, amendment.message = state, message[:500]
-    desk.amend(amendment)
-
-
-#: Sources that read one order anew, not a book that may be a cached copy.
-FRESH = frozenset({BrokerMessage.Source.POSTBACK, BrokerMessage.Source.LOOK})
+    elif desk.amend(amendment, AmendmentEvent.GO_AGAIN):
+        amendment.due_at = desk.at

@@ -1,38 +1,37 @@
-"""Sending amendments: claiming them durably before the broker is called, cancels first, and applying the answer."""
+"""Sending amendments: claiming them durably before the broker is called, cancels first, and applying the answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
 from uuid import UUID
 
-from django.db import transaction
+import structlog
+from django.db import OperationalError, transaction
 
 from compliance.audit import EventType
 from compliance.services.alerts import resolve_alert
 from oms.lib.actors import BROKER, SYSTEM
-from oms.lib.db import fetch_rows
-from orders.models import Amendment, BrokerMessage, Order
+from oms.lib.db import fetch_models, fetch_rows
+from orders.models import Amendment, Order
 from orders.order_day import is_over
-from orders.services.amendments.outcomes import refuse, terms_asked
+from orders.selectors import OPEN_AMENDMENTS_TEXT
+from orders.services.amendments.judging import only_loses_units
+from orders.services.amendments.outcomes import refuse
 from orders.services.desk import Desk
 from orders.services.halts import Halt, halts_of
 from orders.services.postings import terms_of
-from orders.services.submission import ABANDONED_AFTER
-from orders.states import State as OrderState
-from orders.types import SESSION_EXPIRED, Accepted, NotSent, Outcome, Refused, Terms, Unconfirmed, Variety
+from orders.services.submission import ABANDONED_AFTER, answer_message
+from orders.states import AmendmentEvent, AmendmentState, State
+from orders.types import Accepted, Busy, LoggedOut, NotSent, Outcome, Refused, Terms, Unconfirmed, Variety
 
-Kind: TypeAlias = Amendment.Kind
-State: TypeAlias = Amendment.State
-
-#: The broker's way of saying that the order is moving right now: look again, then try again.
-BEING_PROCESSED = "being processed"
 RETRY_AFTER = timedelta(milliseconds=500)
 ATTEMPTS = 8
 #: What does not get through to the broker is tried at least this often, and somebody is told after so long.
 LONGEST_WAIT = timedelta(seconds=8)
 HELD_UP_AFTER = timedelta(seconds=30)
+
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,99 +54,119 @@ def claim_amendments(broker_account_id: int, *, limit: int, at: datetime) -> lis
     """
     with transaction.atomic(durable=True):
         rows = fetch_rows(
-            """SELECT a.id, o.id FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
+            f"""SELECT a.id, o.id FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
                JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
                WHERE o.broker_account_id = %(broker)s AND a.state = 'QUEUED' AND a.due_at <= %(at)s
                  AND o.broker_order_id <> '' AND b.session_state = 'OPEN'
                  AND (a.kind = 'CANCEL' OR NOT EXISTS (
                       SELECT 1 FROM orders_amendment AS c
-                      WHERE c.order_id = o.id AND c.kind = 'CANCEL'
-                        AND c.state IN ('QUEUED', 'SENDING', 'SENT', 'UNKNOWN')))
-               ORDER BY a.kind, a.due_at LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED""",
+                      WHERE c.order_id = o.id AND c.kind = 'CANCEL' AND c.state IN ({OPEN_AMENDMENTS_TEXT})))
+               ORDER BY a.kind, a.due_at LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED""",  # noqa: S608
             {"broker": broker_account_id, "at": at, "limit": limit},
         )
         desk = Desk.open([order_id for _, order_id in rows], actor=SYSTEM, at=at)
-        queued = Amendment.objects.filter(pk__in=[pk for pk, _ in rows], state=State.QUEUED)
+        queued = Amendment.objects.filter(pk__in=[pk for pk, _ in rows], state=AmendmentState.QUEUED)
         amendments = list(queued.order_by("kind", "due_at"))
-        halted = _refuse_halted(desk, amendments)
-        claimed = [_claim(desk, desk.orders[a.order_id], a) for a in amendments if a.id not in halted]
+        _refuse_halted(desk, amendments)
+        claimed = [_claim(desk, desk.orders[a.order_id], a) for a in amendments if a.state == AmendmentState.QUEUED]
         desk.write()
     return claimed
 
 
-def _refuse_halted(desk: Desk, amendments: list[Amendment]) -> set[UUID]:
+def _refuse_halted(desk: Desk, amendments: Sequence[Amendment]) -> None:
     """Refuse modifications that a switch thrown since they were asked for has caught, and give back; cancels pass."""
-    modifies = [amendment for amendment in amendments if amendment.kind == Kind.MODIFY]
+    modifies = [amendment for amendment in amendments if amendment.kind == Amendment.Kind.MODIFY]
     halts = halts_of([desk.orders[amendment.order_id] for amendment in modifies])
-    caught = [a for a in modifies if a.order_id in halts and not _passes(desk.orders[a.order_id], a, halts[a.order_id])]
-    for amendment in caught:
-        refuse(desk, desk.orders[amendment.order_id], amendment, halts[amendment.order_id].reason)
-    return {amendment.id for amendment in caught}
+    for amendment in modifies:
+        order, halt = desk.orders[amendment.order_id], halts.get(amendment.order_id)
+        if halt is not None and not _passes(order, amendment, halt):
+            refuse(desk, order, amendment, halt.reason)
 
 
 def _passes(order: Order, amendment: Amendment, halt: Halt) -> bool:
-    """Whether a modification closes a position entirely or only lowers the quantity, where that is let pass."""
-    old, new = terms_of(order), terms_asked(order, amendment)
-    closes = order.reserved_units >= new.quantity - order.filled_quantity
-    lowers = new.quantity < old.quantity and replace(new, quantity=old.quantity) == old
-    return halt.lets_reduce and (closes or lowers)
+    """Whether a modification closes a position entirely or takes only units away, where that is let pass."""
+    closes = order.reserved_units >= amendment.terms.quantity - order.filled_quantity
+    return halt.lets_reduce and (closes or only_loses_units(terms_of(order), amendment.terms))
 
 
 def _claim(desk: Desk, order: Order, amendment: Amendment) -> Dispatch:
-    amendment.state, amendment.sent_at = State.SENDING, desk.at
+    desk.amend(amendment, AmendmentEvent.SEND)
+    amendment.sent_at = desk.at
     amendment.attempts += 1
-    desk.amend(amendment)
-    is_modify = amendment.kind == Kind.MODIFY
+    is_modify = amendment.kind == Amendment.Kind.MODIFY
     sent = EventType.MODIFY_SENT if is_modify else EventType.CANCEL_SENT
     desk.note(order, sent, {"broker_order_id": order.broker_order_id, "attempt": amendment.attempts})
     return Dispatch(
         amendment_id=amendment.id, order_id=order.id, broker_order_id=order.broker_order_id,
-        variety=Variety(order.variety), terms=terms_asked(order, amendment) if is_modify else None,
+        variety=Variety(order.variety), terms=amendment.terms if is_modify else None,
         market_protection=order.market_protection,
     )  # fmt: skip
 
 
-def answer_amendments(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> None:
-    """Apply what became of sending amendments."""
-    for dispatch, outcome in answers:
-        answer_amendment(dispatch, outcome, at=at)
-
-
 def answer_amendment(dispatch: Dispatch, outcome: Outcome, *, at: datetime) -> None:
-    """Apply what became of sending one amendment. The order's row, seen later, has the last word."""
+    """Apply what became of sending one amendment; see `answer_amendments`."""
     with transaction.atomic(durable=True):
-        desk = Desk.open([dispatch.order_id], actor=BROKER, at=at)
-        order = desk.orders[dispatch.order_id]
-        amendment = Amendment.objects.get(pk=dispatch.amendment_id)
-        desk.keep(_message(order, amendment, outcome, at))
-        if amendment.state == State.SENDING:  # else a poll was quicker
-            match outcome:
-                case Accepted():
-                    amendment.state = State.SENT
-                    if amendment.message:
-                        resolve_alert(_alert_key(amendment), reason="it got through", at=at)
-                case Unconfirmed(message=message):
-                    amendment.state, amendment.message = State.UNKNOWN, message[:500]
-                case Refused(code=code, message=message) if code == SESSION_EXPIRED:
-                    _wait(desk, order, amendment, message)
-                case NotSent(message=message) if amendment.kind == Kind.CANCEL:
-                    _wait(desk, order, amendment, message)
-                case NotSent(message=message):
-                    _again(desk, order, amendment, message)
-                case Refused(message=message) if BEING_PROCESSED in message:
-                    _again(desk, order, amendment, message)
-                case Refused(message=message):
-                    refuse(desk, order, amendment, message)
-            desk.amend(amendment)
-        desk.write()
+        _answer([(dispatch, outcome)], at=at)
 
 
-def _again(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
+def answer_amendments(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> None:
+    """Apply what became of sending amendments, all in one transaction. Each order's row, seen later, has the last word.
+
+    Should that fail, each in a transaction of its own, so that one which fails loses none of the others: what has
+    no answer is called unknown by the sweep. An OperationalError is raised: the database is away, or a lock was
+    not had in time, and the same may be tried anew.
+    """
+    try:
+        with transaction.atomic(durable=True):
+            _answer(answers, at=at)
+    except OperationalError:
+        raise
+    except Exception:
+        if len(answers) > 1:
+            for one in answers:
+                answer_amendments([one], at=at)
+        else:
+            logger.exception("answer_not_applied", amendment_ids=[str(d.amendment_id) for d, _ in answers])
+
+
+def _answer(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> None:
+    desk = Desk.open([dispatch.order_id for dispatch, _ in answers], actor=BROKER, at=at)
+    ids = {"ids": [dispatch.amendment_id for dispatch, _ in answers]}
+    amendments = {a.pk: a for a in fetch_models(Amendment, "WHERE t.id = ANY(%(ids)s)", ids)}
+    for dispatch, outcome in answers:
+        order, amendment = desk.orders[dispatch.order_id], amendments[dispatch.amendment_id]
+        desk.keep(answer_message(order, outcome, source=amendment.kind, at=at))
+        _apply(desk, order, amendment, outcome)
+    desk.write()
+
+
+def _apply(desk: Desk, order: Order, amendment: Amendment, outcome: Outcome) -> None:
+    """Advance the amendment. Nothing happens when a look at the order was quicker than the answer."""
+    match outcome:
+        case Accepted():
+            if desk.amend(amendment, AmendmentEvent.RECEIVED, message="") and _is_held_up(desk, amendment):
+                resolve_alert(_alert_key(amendment), reason="it got through", at=desk.at)
+        case Unconfirmed(message=message):
+            desk.amend(amendment, AmendmentEvent.AMBIGUOUS, message=message)
+        case LoggedOut(message=message):
+            _wait(desk, order, amendment, message)
+        case Busy(message=message):
+            _try_again(desk, order, amendment, message)
+        case NotSent(message=message) if amendment.kind == Amendment.Kind.CANCEL:
+            _wait(desk, order, amendment, message)
+        case NotSent(message=message):
+            _try_again(desk, order, amendment, message)
+        case Refused(message=message):
+            refuse(desk, order, amendment, message, event=AmendmentEvent.REFUSED)
+
+
+def _try_again(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
+    """Not now, says the broker: again after a growing pause, so many times."""
     if amendment.attempts >= ATTEMPTS:
-        refuse(desk, order, amendment, f"{message} ({amendment.attempts} attempts)")
-        return
-    amendment.state, amendment.message = State.QUEUED, message[:500]
-    amendment.due_at = desk.at + RETRY_AFTER * 2 ** min(amendment.attempts - 1, 4)
+        message = f"{message} ({amendment.attempts} attempts)"
+        refuse(desk, order, amendment, message, event=AmendmentEvent.REFUSED)
+    elif desk.amend(amendment, AmendmentEvent.NOT_TAKEN, message=message):
+        amendment.due_at = desk.at + RETRY_AFTER * 2 ** min(amendment.attempts - 1, 4)
 
 
 def _wait(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
@@ -155,36 +174,33 @@ def _wait(desk: Desk, order: Order, amendment: Amendment, message: str) -> None:
 
     The attempt does not count. It waits again as long as it has waited so far, within bounds.
     """
-    age = desk.at - amendment.created_at
-    amendment.state, amendment.message = State.QUEUED, message[:500]
+    if not desk.amend(amendment, AmendmentEvent.NOT_TAKEN, message=message):
+        return
     amendment.attempts -= 1
-    amendment.due_at = desk.at + min(max(age, RETRY_AFTER), LONGEST_WAIT)
-    if age >= HELD_UP_AFTER:
+    amendment.due_at = desk.at + min(max(desk.at - amendment.created_at, RETRY_AFTER), LONGEST_WAIT)
+    if _is_held_up(desk, amendment):
         desk.alert(
             order, key=_alert_key(amendment), kind="AMENDMENT_HELD_UP", severity="CRITICAL",
             summary=f"The {amendment.kind} of {order} does not get through to the broker: {message}",
         )  # fmt: skip
 
 
+def _is_held_up(desk: Desk, amendment: Amendment) -> bool:
+    return desk.at - amendment.created_at >= HELD_UP_AFTER
+
+
 def _alert_key(amendment: Amendment) -> str:
     return f"held-up:{amendment.id}"
-
-
-def _message(order: Order, amendment: Amendment, outcome: Outcome, at: datetime) -> BrokerMessage:
-    said = outcome.broker_order_id if isinstance(outcome, Accepted) else outcome.message
-    summary = f"{type(outcome).__name__}: {said}"[:300]
-    return BrokerMessage(order=order, source=amendment.kind, summary=summary, raw=outcome.raw, received_at=at)
 
 
 def abandon_amendments(*, at: datetime) -> int:
     """Call unknown what was claimed and never answered for: its worker died. Returns how many."""
     with transaction.atomic(durable=True):
-        stale = Amendment.objects.filter(state=State.SENDING, sent_at__lt=at - ABANDONED_AFTER)
+        stale = Amendment.objects.filter(state=AmendmentState.SENDING, sent_at__lt=at - ABANDONED_AFTER)
         desk = Desk.open(stale.values_list("order_id", flat=True)[:500], actor=SYSTEM, at=at)
         amendments = list(stale.filter(order__in=list(desk.orders)))
         for amendment in amendments:
-            amendment.state, amendment.message = State.UNKNOWN, "the worker that was sending it died"
-            desk.amend(amendment)
+            desk.amend(amendment, AmendmentEvent.AMBIGUOUS, message="the worker that was sending it died")
         desk.write()
     return len(amendments)
 
@@ -192,11 +208,11 @@ def abandon_amendments(*, at: datetime) -> int:
 def close_lost_cancels(*, at: datetime) -> int:
     """Refuse the cancels of lost orders whose day is over: there is nothing left to cancel. Returns how many."""
     with transaction.atomic(durable=True):
-        queued = Amendment.objects.filter(state=State.QUEUED, order__state=OrderState.LOST)
+        queued = Amendment.objects.filter(state=AmendmentState.QUEUED, order__state=State.LOST)
         desk = Desk.open(queued.values_list("order_id", flat=True)[:500], actor=SYSTEM, at=at)
-        over = [pk for pk, order in desk.orders.items() if order.state == OrderState.LOST and is_over(order, at)]
-        amendments = list(queued.filter(order__in=over))
-        for amendment in amendments:
-            refuse(desk, desk.orders[amendment.order_id], amendment, "The order is lost.")
+        over = [order for order in desk.orders.values() if order.state == State.LOST and is_over(order, at)]
+        closed = [(order, amendment) for order in over for amendment in desk.open_amendments(order)]
+        for order, amendment in closed:
+            refuse(desk, order, amendment, "The order is lost.")
         desk.write()
-    return len(amendments)
+    return len(closed)

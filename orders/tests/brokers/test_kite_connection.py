@@ -11,8 +11,8 @@ from decimal import Decimal
 import pytest
 
 from oms.lib.redis import client as redis_client
-from orders.brokers.base import DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
-from orders.brokers.kite.client import KiteBroker, KiteSettings
+from orders.brokers.base import ClientSettings, DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
+from orders.brokers.kite.client import KiteBroker
 from orders.brokers.kite.connection import Connection
 from orders.brokers.limits import UNLIMITED, Limiter, permits
 from orders.brokers.outage import FAILURES_IN_A_ROW, Outage
@@ -164,7 +164,7 @@ class Figures:
 
 def broker(root, **options):
     limiter = Limiter(Figures())
-    settings = KiteSettings(root_url=root, api_key="key", api_secret=SECRET, access_token=TOKEN, **options)
+    settings = ClientSettings(root_url=root, api_key="key", api_secret=SECRET, access_token=TOKEN, **options)
     return KiteBroker(settings, limiter, Outage(limiter, "outage:1"))
 
 
@@ -206,7 +206,7 @@ def test_an_answer_without_an_order_id_is_unknown():
 
 
 def test_secrets_stay_out_of_reprs_logs_and_errors(caplog):
-    settings = KiteSettings(root_url="http://127.0.0.1:1", api_key="key", api_secret=SECRET, access_token=TOKEN)
+    settings = ClientSettings(root_url="http://127.0.0.1:1", api_key="key", api_secret=SECRET, access_token=TOKEN)
     echo = {"status": "error", "error_type": "GeneralException", "message": "?", "request": {"access_token": TOKEN}}
     with (
         caplog.at_level(logging.DEBUG, logger="orders"),
@@ -246,16 +246,17 @@ def test_login_pages():
     )
 
 
-def test_a_forked_process_does_not_share_the_sockets():
+def test_a_forked_process_does_not_share_the_sockets(monkeypatch):
     from types import SimpleNamespace
 
     from orders.brokers import registry
 
     account = SimpleNamespace(
-        pk=987654, kind="KITE", root_url="http://127.0.0.1:1", route_prefix="", login_page_url="", egress_address=None,
+        pk=987654, kind="KITE", client_id="AB1234", instruments_at=None, root_url="http://127.0.0.1:1", route_prefix="", login_page_url="", egress_address=None,
         api_key="key", api_secret=SECRET, access_token=TOKEN, orders_per_second=10, orders_per_minute=400,
         orders_per_day=5000, other_calls_per_second=10,
     )  # fmt: skip
+    monkeypatch.setattr(registry, "names_at", lambda *_, **__: [])  # a child must not use our database connection
     here = registry.broker_for(account)
     assert registry.broker_for(account) is here
     reader, writer = os.pipe()

@@ -2,10 +2,11 @@
 
 import pytest
 
-from orders.brokers.base import DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
+from orders.brokers.base import DefiniteRefusal, OrderBusy, SessionExpired, Temporary, UnknownOutcome
 from orders.brokers.kite.failures import TooManyRequests, failure_of, retry_after
 
 REFUSED, EXPIRED, LATER, UNKNOWN = DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
+BUSY = OrderBusy
 
 WRITES = [
     (400, "InputException", "Missing or empty field `quantity`", REFUSED),
@@ -19,8 +20,8 @@ WRITES = [
     (400, "InputException", "Invalid `api_key` or `access_token`.", EXPIRED),
     (429, "NetworkException", "Too many requests", LATER),
     (400, "NetworkException", "Too many requests", LATER),
-    (400, "InputException", "Order cannot be cancelled as it is being processed. Try later.", LATER),
-    (400, "InputException", "Order cannot be modified as it is being processed. Try later.", LATER),
+    (400, "InputException", "Order cannot be cancelled as it is being processed. Try later.", BUSY),
+    (400, "InputException", "Order cannot be modified as it is being processed. Try later.", BUSY),
     (400, "NetworkException", "Maximum allowed order modifications exceeded.", REFUSED),
     (429, "NetworkException", "Maximum allowed order request exceeded", REFUSED),
     (

@@ -1,13 +1,24 @@
 """The adapter against a running paper exchange: every method of `Broker`, and the faults of the other side."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 
-from orders.brokers.base import Broker, DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
-from orders.brokers.kite.client import KiteBroker, KiteSettings
+from orders.brokers.base import (
+    Broker,
+    ClientSettings,
+    DefiniteRefusal,
+    InstrumentName,
+    SessionExpired,
+    Temporary,
+    UnknownOutcome,
+)
+from orders.brokers.kite.client import KiteBroker
+from orders.brokers.kite.connection import CALL_SECONDS
+from orders.brokers.kite.kinds import read_postback
 from orders.brokers.limits import Limiter
 from orders.brokers.outage import Outage
 from orders.tests.brokers.paper.process import PaperExchange, paper_exchange, wait_for
@@ -43,17 +54,16 @@ def exchange(running) -> PaperExchange:
     return running
 
 
-def connect(exchange, access_token="", **options) -> KiteBroker:
-    settings = KiteSettings(
+def connect(exchange, access_token="", call_seconds=CALL_SECONDS) -> KiteBroker:
+    settings = ClientSettings(
         root_url=exchange.root,
         api_key="paper",
         api_secret="paper-secret",
         access_token=access_token,
         login_page_url=f"{exchange.root}/connect/login",
-        **options,
     )
     limiter = NoWaiting(Figures())
-    return KiteBroker(settings, limiter, Outage(limiter, "outage:1"))
+    return KiteBroker(settings, limiter, Outage(limiter, "outage:1"), call_seconds=call_seconds)
 
 
 @pytest.fixture
@@ -245,18 +255,26 @@ def test_a_wrong_order_is_refused_definitely(broker, wrong, field):
 
 
 def test_quotes_funds_instruments_and_portfolio(broker):
-    (quote,) = broker.quotes([("NSE", "INFY"), ("NSE", "NOSUCH")])
+    (quote,) = broker.quotes([InstrumentName("NSE", "INFY"), InstrumentName("NSE", "NOSUCH")])
     assert quote.last_price == 1500
     assert quote.lower_circuit < quote.previous_close < quote.upper_circuit
     assert broker.funds().cash > 0
     rows = {row.symbol: row for row in broker.instruments(["NSE", "NFO"])}
     assert len(rows) >= 200
     assert rows["INFY"].lot_size == 1
-    assert {"net", "day"} <= broker.positions().keys()
-    assert isinstance(broker.holdings(), list)
+    assert (rows["INFY"].token, rows["INFY"].exchange_token) == ("408065", 1594)
+    assert rows["NIFTY 50"].type == "INDEX"
 
 
-def test_only_a_checksum_made_with_the_secret_is_genuine(broker):
+def test_the_portfolio_is_told_in_rows(exchange, broker):
+    until(broker, broker.place(order(price=Decimal("1500.5"))), BrokerStatus.COMPLETE)
+    (position,) = broker.positions()
+    assert (position.exchange, position.symbol, position.product) == ("NSE", "INFY", "CNC")
+    assert (position.quantity, position.average_price) == (10, 1500)
+    assert [row for row in broker.holdings() if row.quantity <= 0 or not row.average_price] == []
+
+
+def test_only_a_checksum_made_with_the_secret_is_genuine():
     def signed(secret):
         text = f"1512026-11-20 10:00:00{secret}"
         return {
@@ -265,16 +283,25 @@ def test_only_a_checksum_made_with_the_secret_is_genuine(broker):
             "checksum": hashlib.sha256(text.encode()).hexdigest(),
         }
 
-    assert broker.is_genuine_postback(signed("paper-secret"))
-    assert not broker.is_genuine_postback(signed("another"))
-    assert not broker.is_genuine_postback({**signed("paper-secret"), "order_id": "152"})
+    def is_genuine(payload):
+        return read_postback(json.dumps(payload).encode(), {}).is_signed_with("paper-secret")
+
+    assert is_genuine(signed("paper-secret"))
+    assert not is_genuine(signed("another"))
+    assert not is_genuine({**signed("paper-secret"), "order_id": "152"})
     for broken in (
         {},
         {"order_id": 151},
         {**signed("paper-secret"), "checksum": "ü"},
         {**signed("paper-secret"), "checksum": None},
     ):
-        assert not broker.is_genuine_postback(broken)
+        assert not is_genuine(broken)
+
+
+def test_a_postback_says_which_order_of_whose():
+    said = read_postback(b'{"user_id": "PX0001", "order_id": "151"}', {})
+    assert (said.client_ids, said.broker_order_id) == (("PX0001",), "151")
+    assert read_postback(b"[]", {}) is None
 
 
 FAULTS = [

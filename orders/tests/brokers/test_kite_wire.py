@@ -280,7 +280,7 @@ DUMP = f"""{HEADER}
 def test_the_instrument_dump():
     infy, future = market.instruments_of(DUMP)
     assert (infy.token, infy.symbol, infy.tick_size, infy.strike, infy.expiry) == (
-        408065,
+        "408065",
         "INFY",
         Decimal("0.10"),
         None,
@@ -288,6 +288,31 @@ def test_the_instrument_dump():
     )
     assert (future.name, future.lot_size, future.strike, future.expiry) == ("NIFTY, 50", 75, None, date(2026, 11, 24))
     assert [row.exchange for row in market.instruments_of(DUMP, ["NFO"])] == ["NFO"]
+
+
+def test_an_index_is_listed_as_an_equity_and_told_as_an_index():
+    (row,) = market.instruments_of(f"{HEADER}\n256265,1001,NIFTY 50,NIFTY 50,26050,,0,0,0,EQ,INDICES,NSE\n")
+    assert (row.type, row.token, row.exchange_token) == ("INDEX", "256265", 1001)
+
+
+def test_holdings_and_positions():
+    row = {
+        "tradingsymbol": "INFY",
+        "exchange": "NSE",
+        "quantity": 8,
+        "t1_quantity": 2,
+        "average_price": Decimal("1500.5"),
+    }
+    (held,) = market.holdings_of([row])
+    assert (held.exchange, held.symbol, held.quantity, held.unsettled) == ("NSE", "INFY", 8, 2)
+    assert held.average_price == Decimal("1500.5")
+    (short,) = market.positions_of({"net": [row | {"product": "MIS", "quantity": -5}], "day": []})
+    assert (short.symbol, short.product, short.quantity) == ("INFY", "MIS", -5)
+    for unreadable in (None, [{}], [row | {"quantity": "many"}]):
+        with pytest.raises(UnknownOutcome):
+            market.holdings_of(unreadable)
+        with pytest.raises(UnknownOutcome):
+            market.positions_of({"net": unreadable})
 
 
 def test_an_unreadable_line_of_the_dump_is_named():

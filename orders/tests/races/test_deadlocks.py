@@ -16,9 +16,8 @@ from orders.models import BrokerAccount, Order
 from orders.services.amendments.asking import request_cancels
 from orders.services.broker_sessions import close_session, mark_expired, record_login
 from orders.services.observation import apply_book
-from orders.services.placement import place_orders
 from orders.services.submission import answer_place, claim_orders
-from orders.tests.factories import TRADER, broker_id, request_for, row, trade
+from orders.tests.factories import TRADER, broker_id, place_list, request_for, row, stored, trade
 from orders.tests.races.conftest import in_own_connection, result_of, until_waiting
 from orders.types import Accepted, BrokerStatus
 
@@ -36,7 +35,7 @@ def test_a_session_that_ends_or_begins_while_an_order_is_being_placed(work, brok
     pk = broker_account.pk
     change = {
         "expire": lambda: mark_expired(pk, message="dead", at=now()),
-        "close": lambda: close_session(pk, actor=SYSTEM, at=now(), reason="test"),
+        "close": lambda: close_session(pk, user=None, actor=SYSTEM, at=now(), reason="test"),
         "login": lambda: record_login(
             pk, client_id="PX0001", access_token="t", actor=SYSTEM, at=now(), reason="test"
         ),
@@ -51,7 +50,7 @@ def test_a_session_that_ends_or_begins_while_an_order_is_being_placed(work, brok
             return StoredAnswer(201, b"")
 
         key = Idempotent(IdempotencyClaim("u", "k", bytes(32)), respond)
-        (order,) = place_orders([request_for()], actor=TRADER, at=now(), user=None, idempotent=key)
+        order = stored(*place_list([request_for()], keys=[key]))
         assert not isinstance(result_of(futures[0]), Exception)
     assert Order.objects.get().state == order.state == "CREATED"
     states = {"expire": "EXPIRED", "close": "CLOSED", "login": "OPEN"}
@@ -71,7 +70,7 @@ def test_placements_books_and_cancellations_over_several_accounts(broker_account
                 for symbol in ("SBIN", "INFY")
             ]
             dice.shuffle(requests)
-            place_orders(requests, actor=TRADER, at=now(), user=None)
+            place_list(requests)
 
     def filling(seed):
         dice = random.Random(seed)

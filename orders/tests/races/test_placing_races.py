@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from compliance.idempotency import AlreadyAnswered, IdempotencyClaim, Idempotent, KeyReused, StoredAnswer
+from compliance.idempotency import IdempotencyClaim, Idempotent, KeyReused, StoredAnswer
 from compliance.selectors import order_events
 from compliance.verification import verify_chain
 from ledger.models import CapitalEntry
@@ -16,8 +16,7 @@ from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
 from oms.lib.errors import Conflict
 from orders.models import Order
-from orders.services.placement import place_orders
-from orders.tests.factories import TRADER, place, request_for
+from orders.tests.factories import place, place_list, request_for
 
 
 @pytest.fixture(autouse=True)
@@ -30,19 +29,16 @@ def _books_balance_and_chains_are_whole(account, sbin):
 
 def keyed(key="k", body=bytes(32)) -> Idempotent:
     claim = IdempotencyClaim("user:1", key, body)
-    return Idempotent(claim, lambda orders: StoredAnswer(201, orders[0].id.bytes))
+    return Idempotent(claim, lambda placed: StoredAnswer(201, placed.order.id.bytes))
 
 
 def test_forty_equal_requests_make_one_order(race, account, trader):
     def send():
-        return place_orders([request_for()], actor=TRADER, at=now(), user=trader, idempotent=keyed())[0].id.bytes
+        return place_list([request_for()], user=trader, keys=[keyed()])[0]
 
     answers = race(account, *[send] * 40)
-    first = [answer for answer in answers if isinstance(answer, bytes)]
-    assert len(first) == 1
-    repeats = [answer for answer in answers if isinstance(answer, AlreadyAnswered)]
-    assert len(repeats) == 39
-    assert {repeat.stored.body for repeat in repeats} == set(first)
+    assert sorted(answer.is_repeat for answer in answers) == [False] + [True] * 39
+    assert len({answer.answer for answer in answers}) == 1
     assert Order.objects.count() == CapitalEntry.objects.filter(kind="RESERVE").count() == 1
 
 
@@ -50,14 +46,14 @@ def test_one_key_for_two_accounts_goes_to_one_of_them(race, account, other_accou
     """No account's lock covers both: the key's own uniqueness decides."""
 
     def send(code, body):
-        return lambda: place_orders(
-            [request_for(account=code)], actor=TRADER, at=now(), user=None, idempotent=keyed(body=body)
-        )
+        return lambda: place_list([request_for(account=code), request_for(account=code)], keys=[keyed(body=body)])
 
     # The instrument is what both orders' commits need: both are written, neither is committed.
     answers = race(account, send("DEMO", b"1" * 32), send("OTHER", b"2" * 32), waiting_for=1)
-    assert sorted(type(answer) for answer in answers if not isinstance(answer, list)) == [KeyReused]
-    assert Order.objects.count() == 1
+    (refused,) = [placement.error for (placement, _) in answers if placement.order is None]
+    assert isinstance(refused, KeyReused)
+    assert [beside.order.state for (_, beside) in answers] == ["CREATED", "CREATED"], "they cost each other nothing"
+    assert Order.objects.count() == 3
 
 
 def test_one_client_order_id_makes_one_order(race, account):

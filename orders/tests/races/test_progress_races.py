@@ -19,7 +19,7 @@ from orders.services.amendments.asking import request_cancel, request_modify
 from orders.services.amendments.sending import claim_amendments
 from orders.services.observation import apply_book
 from orders.services.submission import abandon_submissions, answer_place, claim_orders
-from orders.states import ENDED
+from orders.states import ENDED, OPEN_AMENDMENTS
 from orders.tests.factories import TRADER, broker_id, fresh, place, row, see, send, trade
 from orders.types import Accepted, BrokerStatus, Modification, OrderType, Unconfirmed
 
@@ -34,7 +34,7 @@ def _nothing_is_lost_or_doubled(account, sbin):
         assert sum(e.quantity for e in executed) == order.filled_quantity
         if order.state in ENDED:
             assert not open_reservations([order.pk]).get(order.pk)
-            assert not order.amendments.filter(state__in=Amendment.OPEN_STATES).exists()
+            assert not order.amendments.filter(state__in=OPEN_AMENDMENTS).exists()
 
 
 class TestClaims:

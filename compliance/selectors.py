@@ -229,11 +229,6 @@ def inactive_among(account_ids: Iterable[int]) -> set[int]:
     return set(Account.objects.filter(pk__in=list(account_ids), is_active=False).values_list("pk", flat=True))
 
 
-def was_raised(key: str) -> bool:
-    """Whether the alert of this key was ever raised, open still or closed."""
-    return bool(raised_among([key]))
-
-
 def raised_among(keys: Collection[str]) -> set[str]:
     """Those of the keys whose alert was ever raised, open still or closed. One query, none for no key."""
     return set(Alert.objects.filter(key__in=keys).values_list("key", flat=True)) if keys else set()

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from oms.lib import hints
 from oms.lib.clock import now
+from oms.lib.hints import Hint
 from orders.gateway import logins, market_data, sending, watching
 from orders.gateway.attendance import Attendance, Work
 from orders.gateway.locks import alone
@@ -61,9 +62,8 @@ def _a_lost_hint_is_logged(broker_account_id: int) -> Iterator[None]:
         logger.warning("hint_lost", broker_account=broker_account_id, reason=type(error).__name__)
 
 
-hints.listen("submit", hint_to_send)
-hints.listen("look", hint_to_look_again)
-hints.listen("amend", hint_to_send)
+hints.listen(Hint.SEND, hint_to_send)
+hints.listen(Hint.LOOK, hint_to_look_again)
 
 
 @shared_task
@@ -131,4 +131,4 @@ def refresh_instruments() -> None:
             welcome_session.apply_async([account.pk])
 
 
-hints.listen("session", lambda broker_account_id: welcome_session.apply_async([broker_account_id]))
+hints.listen(Hint.SESSION, lambda broker_account_id: welcome_session.apply_async([broker_account_id]))

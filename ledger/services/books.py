@@ -300,7 +300,7 @@ class Books:
         """Let nobody read a stale figure after the commit."""
         codes = [portfolio.code for portfolio in self._touched_portfolios.values()]
         if codes:
-            transaction.on_commit(lambda: selectors.forget_available(codes))
+            transaction.on_commit(lambda: selectors.forget_available(codes), robust=True)
 
     def _position(self, reservation: Reservation) -> Position:
         assert reservation.position_key is not None

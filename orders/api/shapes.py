@@ -58,7 +58,9 @@ class PlaceOrder(Shape):
     symbol = symbol_field()
     exchange = serializers.ChoiceField(EXCHANGES, required=False, help_text="Default: NSE.")
     side = serializers.ChoiceField(Side.values)
-    type = serializers.ChoiceField(OrderType.values, help_text="STOP is the broker's SL-M, STOP_LIMIT its SL.")
+    type = serializers.ChoiceField(
+        OrderType.values, help_text="STOP turns into MARKET at the stop price, STOP_LIMIT into LIMIT."
+    )
     quantity = quantity_field(help_text="Units, not lots.")
     price = price_field(help_text="Required for LIMIT and STOP_LIMIT, not allowed otherwise.")
     stop_price = price_field(help_text="Required for STOP and STOP_LIMIT, not allowed otherwise.")

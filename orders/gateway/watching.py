@@ -15,6 +15,7 @@ import structlog
 
 from oms.lib.clock import now
 from oms.lib.redis import client
+from orders.broker_rules import rules_of
 from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired
 from orders.brokers.registry import broker_for
 from orders.gateway.attendance import Attendance, Work, attend
@@ -84,7 +85,8 @@ def _poll(account: BrokerAccount, broker: Broker, begun_at: datetime) -> None:
     known.learn(book, trades, said_something=heard)
     shown = {row.broker_order_id for row in book}
     if not ours.in_book <= shown:
-        count_misses(account.pk, shown, begun_at=begun_at, at=now())
+        visible_within = rules_of(account.kind).shows_within
+        count_misses(account.pk, shown, begun_at=begun_at, at=now(), visible_within=visible_within)
         _look_for_the_missing(account, broker)
     if ours.amended:
         for broker_order_id in overdue_amendments(account.pk, at=now()):

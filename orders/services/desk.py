@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from compliance import audit
@@ -49,6 +49,13 @@ AMENDMENT_COLUMNS = ("state", "steps", "attempts", "due_at", "sent_at", "message
 AMENDMENT_ON_ASKING = tuple(column.name for column in Amendment._meta.concrete_fields)
 
 
+class Refusal(NamedTuple):
+    """Why an order was refused: a code for programs, a reason for people."""
+
+    code: str
+    reason: str
+
+
 @dataclass
 class Desk:
     """Make one with `Desk.open`, or directly for orders that do not exist yet.
@@ -67,6 +74,7 @@ class Desk:
     _events: list[EventDraft] = field(default_factory=list)
     _new: list[Order] = field(default_factory=list)
     _changed: dict[UUID, Order] = field(default_factory=dict)
+    _unsettled: "dict[UUID, Change]" = field(default_factory=dict)
     _executions: list[Execution] = field(default_factory=list)
     _messages: list[BrokerMessage] = field(default_factory=list)
     _asked: list[Amendment] = field(default_factory=list)
@@ -140,11 +148,13 @@ class Desk:
 
     def _load_amendments(self) -> dict[UUID, list[Amendment]]:
         found: dict[UUID, list[Amendment]] = defaultdict(list)
-        rows = fetch_models(
-            Amendment,
-            "WHERE t.order_id = ANY(%(orders)s) AND t.state = ANY(%(open)s) ORDER BY t.created_at, t.id",
-            {"orders": list(self.orders), "open": sorted(OPEN_AMENDMENTS)},
-        )
+        rows: list[Amendment] = []
+        if ids := self.orders.keys() - {order.id for order in self._new}:
+            rows = fetch_models(
+                Amendment,
+                "WHERE t.order_id = ANY(%(orders)s) AND t.state = ANY(%(open)s) ORDER BY t.created_at, t.id",
+                {"orders": list(ids), "open": sorted(OPEN_AMENDMENTS)},
+            )
         for amendment in (*rows, *self._asked):
             # One that a service has read and changed already is the one that counts.
             found[amendment.order_id].append(self._amended.get(amendment.id, amendment))
@@ -156,22 +166,32 @@ class Desk:
         event: Event,
         data: dict[str, Any] | None = None,
         *,
+        refusal: Refusal | None = None,
         recorded_as: EventType | None = None,
         actor: Actor | None = None,
         broker_time: str = "",
     ) -> "Change | None":
-        """Advance the order and record it. None when the event is stale or a repeat.
+        """Advance the order and record it. None when the event is stale or a repeat, and then no `refusal` is kept.
 
         What has a name of its own (`recorded_as`) is a fact that is recorded even where it leaves the state as it
-        was: a further part of an order that is part-filled already.
+        was: a further part of an order that is part-filled already. What a change demands beyond the order itself
+        is done by `orders.services.endings`, which most services call instead of this.
         """
         change = lifecycle.advance(order, event, at=self.at)
         if change is not None:
             self.revise(order)
+            earlier = self._unsettled.get(order.id)
+            self._unsettled[order.id] = earlier.then(change) if earlier else change
+            if refusal is not None and not order.rejection_reason:
+                order.rejection_code, order.rejection_reason = refusal.code[:40], refusal.reason[:500]
         name = recorded_as or (change.recorded_as if change else None)
         if name is not None:
             self.note(order, name, {"state": order.state, **(data or {})}, actor=actor, broker_time=broker_time)
         return change
+
+    def take_change(self, order: Order) -> "Change | None":
+        """What was fired on the order since this was last asked, as one change. For `orders.services.endings`."""
+        return self._unsettled.pop(order.id, None)
 
     def revise(self, order: Order) -> None:
         """The order is no longer what its readers know: the version that they name must be a new one."""
@@ -248,6 +268,7 @@ class Desk:
 
     def write(self) -> None:
         """Write everything in one round trip. Events are first, since recording moves the heads that orders carry."""
+        assert not self._unsettled, "call endings.settle for what was fired, before it is written"
         with one_round_trip():
             self._send_rows()
         if self._books is not None:

@@ -10,12 +10,10 @@ from compliance.audit import EventType
 from ledger.positions import Trade
 from ledger.rates import RateCard, capital_needed, charges_on, rate_card, reserve_price
 from ledger.services.books import Booking, Fill, Reservation
-from ledger.services.books import Status as ReserveStatus
 from oms.lib.clock import ist_date
 from oms.lib.money import ZERO
 from orders.models import Execution, Order
 from orders.services.desk import Desk
-from orders.states import State
 from orders.types import OrderType, Terms, TimeInForce
 
 
@@ -65,8 +63,10 @@ def reserve(
 
 
 def release(desk: Desk, order: Order, *, failed: bool = False) -> None:
-    """Give back whatever an order still holds, because it ended."""
+    """Give back whatever an order still holds, because it ended. One that never held anything has nothing to do."""
     reservation = desk.reservations[order.id]
+    if not (reservation.reserve_id or reservation.reserved or reservation.units):
+        return
     units = reservation.units
     amount = desk.books.release(reservation, failed=failed)
     if amount or units:
@@ -116,15 +116,9 @@ def book_execution(desk: Desk, order: Order, execution: Execution, *, replaces: 
     return booking
 
 
-def reinstate(desk: Desk, order: Order, before: State) -> None:
-    """Make the reservation whole for an order that was in doubt and is working after all.
-
-    One of unknown outcome kept its capital; one that we gave up reserves again, into overdraft if need be.
-    """
+def reserve_again(desk: Desk, order: Order) -> None:
+    """Reserve for an order that we had given up and that is working after all, into overdraft if need be."""
     reservation = desk.reservations[order.id]
-    if before is State.UNKNOWN:
-        desk.books.mark_reserve(reservation, ReserveStatus.PENDING)
-        return
     if reservation.position_key is None:
         return
     closes = min(desk.books.closable(reservation.position_key, order.side), order.remaining_quantity)

@@ -14,6 +14,8 @@ from compliance.services.controls import set_kill_switch
 from ledger.selectors import trial_balance
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
+from orders.brokers.base import OrderBusy, SessionExpired
+from orders.gateway import sending
 from orders.gateway.sending import Calls, _apply
 from orders.models import Amendment
 from orders.services.amendments.asking import request_cancel, request_modify
@@ -21,7 +23,7 @@ from orders.services.amendments.sending import answer_amendment, claim_amendment
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost
 from orders.services.submission import claim_orders
 from orders.tests.factories import TRADER, fresh, place, see, send
-from orders.types import Accepted, BrokerStatus, LoggedOut, Modification, NotSent, Unconfirmed
+from orders.types import Accepted, BrokerStatus, Busy, LoggedOut, Modification, NotSent, Unconfirmed
 
 pytestmark = pytest.mark.django_db
 DEAD_TOKEN = LoggedOut("SESSION_EXPIRED", "Incorrect api_key or access_token.")
@@ -91,6 +93,33 @@ class TestWhatDidNotReachTheBroker:
         (dispatch,) = claim(order)
         answer_amendment(dispatch, DEAD_TOKEN, at=now())
         assert (Amendment.objects.get().state, reserved(portfolio)) == ("QUEUED", before)
+
+
+class TestABusyOrder:
+    def test_the_broker_is_asked_again_for_a_moment_and_then_it_is_told_as_busy(self, monkeypatch):
+        asked = []
+
+        def busy():
+            asked.append(1)
+            raise OrderBusy("The order is on its way.", retry_after=0.01)
+
+        monkeypatch.setattr(sending, "TRY_AGAIN_SECONDS", 0.05)
+        assert sending._outcome(busy, "Paper") == Busy("The order is on its way.")
+        assert len(asked) > 1
+
+    def test_a_session_that_is_over_is_told_as_that_whatever_the_broker_calls_it(self):
+        def over():
+            raise SessionExpired("Come back tomorrow", code="E-42")
+
+        assert sending._outcome(over, "Paper") == LoggedOut("SESSION_EXPIRED", "Come back tomorrow")
+
+    def test_a_modification_waits_for_it_and_keeps_its_capital(self, order, portfolio):
+        modify(order, quantity=D(20))
+        before = reserved(portfolio)
+        (dispatch,) = claim(order)
+        answer_amendment(dispatch, Busy("The order is on its way."), at=now())
+        amendment = Amendment.objects.get()
+        assert (amendment.state, amendment.attempts, reserved(portfolio)) == ("QUEUED", 1, before)
 
 
 class TestWhatCameBetween:

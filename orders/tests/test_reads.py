@@ -12,7 +12,7 @@ from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
 from oms.tests.reads import analyse, never_analysed, rows_read
 from orders.models import Amendment, BrokerMessage, Execution, Order
-from orders.services.placement import place_orders
+from orders.services.placement import Intent, place_orders
 from orders.services.submission import answer_place, claim_orders
 from orders.tests.factories import TRADER, broker_id, request_for, see, trade
 from orders.types import Accepted, BrokerStatus
@@ -37,8 +37,8 @@ def money(portfolio):
 
 
 def placed(count=1, *, at=None):
-    requests = [request_for(quantity=D(1 + n % 5)) for n in range(count)]
-    return place_orders(requests, actor=TRADER, at=at or now(), user=None)
+    intents = [Intent(request_for(quantity=D(1 + n % 5)), TRADER) for n in range(count)]
+    return [placement.order for placement in place_orders(intents, at=at or now())]
 
 
 def sent_and_filled(order, number):

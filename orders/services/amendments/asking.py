@@ -17,13 +17,14 @@ from compliance.audit import EventType
 from compliance.selectors import lock_tradable_accounts
 from oms.lib.actors import Actor
 from oms.lib.errors import Conflict, DomainError, Forbidden, NotFound, Stale
-from oms.lib.hints import hint
+from oms.lib.hints import Hint, hint
 from oms.lib.ids import new_id
 from orders.models import Amendment, Order
 from orders.services import postings
-from orders.services.amendments.judging import Change, judge
+from orders.services.amendments.judging import Change, judge, listings_around
 from orders.services.amendments.outcomes import supersede, take_terms
 from orders.services.desk import Desk
+from orders.services.endings import progress
 from orders.states import ENDED, WORKING, AmendmentEvent, Event, State
 from orders.types import Modification
 
@@ -49,13 +50,14 @@ def request_modify(
     is being sent or has an amendment under way, DomainError (422) when a rule refuses the new terms,
     Invalid when nothing would change or a price does not belong to the type.
     """
+    listings = listings_around(order_id, at=at)
     with transaction.atomic(durable=True):
         accounts = _require_tradable([order_id], user)
         desk = Desk.open([order_id], actor=actor, at=at)
         order = desk.orders[order_id]
         _refuse_stale(order, expected_version)
         _refuse_unmodifiable(desk, order)
-        change = judge(desk, order, changes, accounts)
+        change = judge(desk, order, changes, accounts, listings)
         amendment = _modification(desk, order, change, reason)
         desk.ask(amendment)
         desk.revise(order)
@@ -67,7 +69,7 @@ def request_modify(
         if order.state == State.CREATED:
             _modify_at_once(desk, order, amendment)
         desk.write()
-        hint("amend", order.broker_account_id)
+        hint(Hint.SEND, order.broker_account_id)
     return order
 
 
@@ -103,7 +105,7 @@ def request_cancels(
                 results[order_id] = error
         desk.write()
         for broker_account_id in {o.broker_account_id for o in desk.orders.values()}:
-            hint("amend", broker_account_id)
+            hint(Hint.SEND, broker_account_id)
     return results
 
 
@@ -141,8 +143,7 @@ def _cancel(desk: Desk, order: Order | None, reason: str, expected_version: int 
     for modification in under_way:
         supersede(desk, order, modification)
     if order.state == State.CREATED:
-        desk.fire(order, Event.B_CANCEL, {"by": desk.actor.type, "reason": reason})
-        postings.release(desk, order)
+        progress(desk, order, Event.B_CANCEL, {"by": desk.actor.type, "reason": reason})
     else:
         desk.ask(_amendment(desk, order, Amendment.Kind.CANCEL, reason))
     return order

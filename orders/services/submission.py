@@ -17,6 +17,7 @@ from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_rows
 from orders.models import BrokerMessage, Order
 from orders.order_day import DAY_LASTS, day_parameters
+from orders.selectors import MAY_SEND_ORDERS
 from orders.services import postings
 from orders.services.desk import Desk, Refusal
 from orders.services.endings import progress

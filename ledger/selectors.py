@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import F, QuerySet, Sum
 from redis import RedisError
 
@@ -15,8 +14,8 @@ from ledger.models import BrokerInstrument, CapitalAccount, CapitalEntry, Instru
 from oms.lib.db import Read, distinct, fetch_models, fetch_rows, model_read
 from oms.lib.money import ZERO
 from oms.lib.redis import BRIEF_SECONDS, client
+from oms.lib.users import User
 
-User = AbstractBaseUser | AnonymousUser
 AVAILABLE_SECONDS = 30
 
 
@@ -170,7 +169,7 @@ def trial_balance() -> list[Imbalance]:
 
 def _bucket_sums(portfolio: CapitalAccount) -> dict[str, Decimal]:
     sums = dict.fromkeys(("OUTSIDE", "FREE", "RESERVED", "ALLOCATED"), ZERO)
-    rows: Any = portfolio.entries.values_list("debit", "credit").annotate(total=Sum("amount"))
+    rows = portfolio.entries.values_list("debit", "credit").annotate(total=Sum("amount"))
     for debit, credit, total in rows:
         sums[debit] -= total
         sums[credit] += total

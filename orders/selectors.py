@@ -1,25 +1,26 @@
 """Reading orders. Every queryset for a person is filtered by that person's accounts."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from compliance.selectors import accounts_visible_to, raised_among
 from ledger.selectors import instruments_held
 from oms.lib.db import Read, fetch_rows, read_all
 from oms.lib.money import ZERO
+from oms.lib.users import User
 from orders import alert_keys
-from orders.models import Order, Routing
+from orders.models import Amendment, Execution, Order, Routing
 from orders.states import LIVE, OPEN_AMENDMENTS, WORKING, State
 from orders.types import OrderSnapshot, Side, TradeSnapshot
 
-User = AbstractBaseUser | AnonymousUser
+Row = TypeVar("Row", Execution, Amendment)
 # In the statement's text, not a parameter: a plan that is made once cannot otherwise use the indexes of live orders.
 _LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
 _IN_BOOK = ", ".join(f"'{state}'" for state in sorted((State.UNKNOWN, *WORKING)))
@@ -214,6 +215,14 @@ def orders_with_unseen_trades(broker_account_id: int, trades: Sequence[TradeSnap
     changed = {execution: alert_keys.trade_changed(execution) for _, execution in rows if execution is not None}
     told = raised_among(changed.values())
     return {broker_order_id for broker_order_id, execution in rows if changed.get(execution) not in told}
+
+
+def by_order(rows: Iterable[Row]) -> dict[UUID, list[Row]]:
+    """What belongs to an order, by its id, in the order in which it came; nothing for an order that has none."""
+    grouped: dict[UUID, list[Row]] = defaultdict(list)
+    for row in rows:
+        grouped[row.order_id].append(row)
+    return grouped
 
 
 def expected_in_book(broker_account_id: int) -> "QuerySet[Order]":

@@ -39,8 +39,7 @@ def hint_to_send(broker_account_id: int) -> None:
 
 def hint_to_look(broker_account_id: int, broker_order_id: str) -> None:
     """Tell a worker that a broker says that an order changed. Raises redis.RedisError or kombu's OperationalError."""
-    watching.note_hint(broker_account_id, broker_order_id)
-    _hint(look_at_orders, Work.LOOKING, broker_account_id)
+    _hint(look_at_orders, Work.LOOKING, broker_account_id, about=broker_order_id)
 
 
 def hint_to_look_again(broker_account_id: int, broker_order_id: str) -> None:
@@ -49,8 +48,8 @@ def hint_to_look_again(broker_account_id: int, broker_order_id: str) -> None:
         hint_to_look(broker_account_id, broker_order_id)
 
 
-def _hint(task: Any, work: Work, broker_account_id: int) -> None:
-    if not Attendance(work, broker_account_id).ring():
+def _hint(task: Any, work: Work, broker_account_id: int, *, about: str = "") -> None:
+    if not Attendance(work, broker_account_id).ring(about):
         task.apply_async([broker_account_id])
 
 

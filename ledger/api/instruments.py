@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.db.models import Q
 from django.http import Http404, HttpResponse
@@ -17,7 +16,7 @@ from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.pages import Page, PageQuery, page_of
 from oms.lib.api.shapes import Shape
 from oms.lib.api.views import ApiView
-from oms.lib.api.wire import json_response
+from oms.lib.api.wire import Document, json_response
 
 EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
 _MILLISECOND = Decimal("0.001")
@@ -86,14 +85,14 @@ class InstrumentView(ApiView):
         return json_response(_documents([instrument])[0])
 
 
-def _documents(instruments: list[Instrument]) -> list[dict[str, Any]]:
+def _documents(instruments: list[Instrument]) -> list[Document]:
     now = clock.now()
     prices = get_prices([instrument.pk for instrument in instruments], at=now)
     return [_document(instrument, prices.get(instrument.pk), now) for instrument in instruments]
 
 
-def _document(instrument: Instrument, last: LastPrice | None, now: datetime) -> dict[str, Any]:
-    document: dict[str, Any] = {
+def _document(instrument: Instrument, last: LastPrice | None, now: datetime) -> Document:
+    document: Document = {
         "exchange": instrument.exchange,
         "symbol": instrument.symbol,
         "name": instrument.name,

@@ -13,9 +13,9 @@ from oms.lib.api.versions import etag
 from oms.lib.api.views import ApiView, body_of
 from oms.lib.api.wire import json_response
 from orders.api.answers import ORDERS, order_documents, placed
-from orders.api.documents import OrderDocument, OrderPage, RefusedOrder
 from orders.api.filters import OrderPageQuery, matching_orders, read_filter
 from orders.api.shapes import PlaceOrder, order_request
+from orders.reading.documents import OrderDocument, OrderPage, RefusedOrder
 from orders.services.joining import place_joined
 from orders.services.placement import Intent, Placement
 

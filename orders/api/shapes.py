@@ -3,20 +3,28 @@
 Whether an order may be placed is decided by screening; here only whether it can be understood.
 """
 
-from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from compliance.products import ProductCode
 from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.shapes import Shape
 from oms.lib.money import ZERO
-from orders.types import PRICED, STOPS, UNPRICED, OrderRequest, OrderType, Side, TimeInForce, Variety
+from orders.types import (
+    AUTOMATIC_PROTECTION,
+    PRICED,
+    STOPS,
+    UNPRICED,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+    Variety,
+)
 
 EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
-PRODUCTS = ("CNC", "MIS", "NRML", "MTF")
-AUTOMATIC_PROTECTION = Decimal(-1)
 SYMBOL = r"^([A-Z]{2,4}:)?[A-Z0-9][A-Z0-9&_.\- ]{0,39}$"
 CLIENT_KEY = r"^[\x21-\x7e]+$"
 
@@ -68,7 +76,7 @@ class PlaceOrder(Shape):
     validity_minutes = serializers.IntegerField(
         min_value=1, max_value=1440, required=False, help_text="Required for TTL, not allowed otherwise."
     )
-    product = serializers.ChoiceField(PRODUCTS, default="CNC")
+    product = serializers.ChoiceField(ProductCode.values, default="CNC")
     variety = serializers.ChoiceField(Variety.values, default="regular")
     disclosed_quantity = ExactDecimal(places=0, required=False)
     iceberg_legs = serializers.IntegerField(

@@ -38,12 +38,15 @@ class Attendance:
     work: Work
     broker_account_id: int
 
-    def ring(self) -> bool:
+    def ring(self, about: str = "") -> bool:
         """Say that there is work; False when nobody is there, so that a worker has to be sent for.
 
+        What it is `about` is noted once, however often it is rung about it, for `noted`.
         Whoever rings before that worker comes is told that somebody is there. Raises redis.RedisError.
         """
         with client(timeout=BRIEF_SECONDS).pipeline(transaction=False) as pipe:
+            if about:
+                pipe.sadd(self._notes, about)
             pipe.lpush(self._bell, 1)
             pipe.ltrim(self._bell, 0, 0)
             pipe.expire(self._bell, PRESENT_SECONDS)
@@ -64,6 +67,18 @@ class Attendance:
             return seconds > 0 and client().brpop([self._bell], timeout=seconds) is not None
         return False
 
+    def noted(self, most: int) -> list[str]:
+        """Up to so many of what was rung about, which are nobody else's from now on. Raises redis.RedisError."""
+        return [str(note) for note in client().spop(self._notes, most) or ()]
+
+    def forget_notes(self) -> None:
+        """All that was rung about is known by other means. Raises redis.RedisError."""
+        client().delete(self._notes)
+
+    def has_notes(self) -> bool:
+        """Whether it was rung about anything. Raises redis.RedisError."""
+        return bool(client().exists(self._notes))
+
     def leave(self) -> None:
         """Who rings from now on sends for a worker. What came until now is to be looked for once more."""
         with suppress(redis.RedisError):
@@ -72,6 +87,10 @@ class Attendance:
     @property
     def _present(self) -> str:
         return f"oms:present:{self.work}:{self.broker_account_id}"
+
+    @property
+    def _notes(self) -> str:
+        return f"oms:notes:{self.work}:{self.broker_account_id}"
 
     @property
     def _bell(self) -> str:

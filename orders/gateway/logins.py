@@ -15,10 +15,10 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 
-from compliance.selectors import User
 from oms.lib.actors import SYSTEM, Actor
 from oms.lib.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.redis import client
+from oms.lib.users import User
 from orders.broker_rules import rules_of, simulated_kinds
 from orders.brokers.base import BrokerError, DefiniteRefusal, ReturnedLogin, Session
 from orders.brokers.registry import KINDS, broker_for

@@ -1,8 +1,8 @@
 """Watching a broker: its whole book time and again, and single orders soon after a postback hinted at them.
 
 Called by tasks. What is read is handed to `orders.services.observation` and `.resolution`, which decide.
-The hinted ids wait in Redis, so that all hints of one order are one look. A hint may be lost there: the
-next poll sees what it was about.
+The hinted ids wait in Redis (`attendance`), so that all hints of one order are one look. A hint may be lost there:
+the next poll sees what it was about.
 """
 
 import time
@@ -14,7 +14,6 @@ from functools import partial
 import structlog
 
 from oms.lib.clock import now
-from oms.lib.redis import client
 from orders.broker_rules import rules_of
 from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired
 from orders.brokers.registry import broker_for
@@ -165,11 +164,6 @@ def _sight_or_failure(broker: Broker, broker_order_id: str) -> Sight | BrokerErr
         return error
 
 
-def note_hint(broker_account_id: int, broker_order_id: str) -> None:
-    """Note that an order deserves a look. Raises redis.RedisError."""
-    client().sadd(_hinted(broker_account_id), broker_order_id)
-
-
 def look_at_hinted(broker_account_id: int, *, linger: float = 0.0) -> bool:
     """Read anew what was hinted at; False when another look of the account is running, which then does it.
 
@@ -178,24 +172,19 @@ def look_at_hinted(broker_account_id: int, *, linger: float = 0.0) -> bool:
     with alone(LOOK_LOCK, broker_account_id) as is_alone:
         if is_alone:
             at_work = Attendance(Work.LOOKING, broker_account_id)
-            attend(at_work, partial(_look_once, broker_account_id), linger=linger, seconds=LOOK_SECONDS)
+            attend(at_work, partial(_look_once, at_work), linger=linger, seconds=LOOK_SECONDS)
         return is_alone
 
 
-def _look_once(broker_account_id: int) -> bool:
+def _look_once(at_work: Attendance) -> bool:
     """One look at a handful of hinted orders, or the whole book for many; False when there was no hint."""
-    key = _hinted(broker_account_id)
-    if not client().exists(key):
+    if not at_work.has_notes():
         return False
     time.sleep(GATHER_SECONDS)
-    hinted = [str(one) for one in client().spop(key, MANY_HINTS) or ()]
+    hinted = at_work.noted(MANY_HINTS)
     if len(hinted) == MANY_HINTS:
-        client().delete(key)
-        poll(broker_account_id)
+        at_work.forget_notes()
+        poll(at_work.broker_account_id)
     elif hinted:
-        look(broker_account_id, hinted)
+        look(at_work.broker_account_id, hinted)
     return True
-
-
-def _hinted(broker_account_id: int) -> str:
-    return f"oms:look:{broker_account_id}"

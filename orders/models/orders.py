@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from compliance.canonical import GENESIS
 from oms.lib.ids import new_id
+from oms.lib.money import average
 from oms.lib.triggers import undeletable
 from orders.models.broker_accounts import BrokerAccount
 from orders.models.columns import price_field, quantity_field
@@ -38,7 +39,6 @@ class Order(OrderTransitions):
 
     class Origin(models.TextChoices):
         API = "API"
-        ADMIN = "ADMIN"
         EXTERNAL = "EXTERNAL", "Found at the broker"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -166,7 +166,7 @@ class Order(OrderTransitions):
         """Average execution price in rupees to eight decimals; None before the first execution."""
         if not self.filled_quantity:
             return None
-        return (self.filled_value / self.filled_quantity).quantize(Decimal("0.00000001"))
+        return average(self.filled_value, self.filled_quantity)
 
     @property
     def remaining_quantity(self) -> Decimal:

@@ -6,7 +6,6 @@ open amendments) is read for all of them at once, when it is first asked for. Lo
 ascending, then the books (positions, then capital accounts).
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +22,7 @@ from oms.lib.db import fetch_models, insert_rows, one_round_trip, require_transa
 from oms.lib.money import ZERO
 from orders import lifecycle
 from orders.models import Amendment, BrokerMessage, Execution, Order
+from orders.selectors import by_order
 from orders.states import OPEN_AMENDMENTS, AmendmentEvent, Event
 
 if TYPE_CHECKING:
@@ -147,7 +147,6 @@ class Desk:
         return [a for a in self._open_amendments[order.id] if a.state in OPEN_AMENDMENTS]
 
     def _load_amendments(self) -> dict[UUID, list[Amendment]]:
-        found: dict[UUID, list[Amendment]] = defaultdict(list)
         rows: list[Amendment] = []
         if ids := self.orders.keys() - {order.id for order in self._new}:
             rows = fetch_models(
@@ -155,10 +154,8 @@ class Desk:
                 "WHERE t.order_id = ANY(%(orders)s) AND t.state = ANY(%(open)s) ORDER BY t.created_at, t.id",
                 {"orders": list(ids), "open": sorted(OPEN_AMENDMENTS)},
             )
-        for amendment in (*rows, *self._asked):
-            # One that a service has read and changed already is the one that counts.
-            found[amendment.order_id].append(self._amended.get(amendment.id, amendment))
-        return found
+        # One that a service has read and changed already is the one that counts.
+        return by_order(self._amended.get(amendment.id, amendment) for amendment in (*rows, *self._asked))
 
     def fire(
         self,

@@ -18,7 +18,7 @@ from compliance.services.alerts import raise_alert
 from oms.lib.actors import BROKER
 from oms.lib.db import fetch_models
 from orders.models import BrokerMessage, Execution
-from orders.selectors import Known, known_orders, orders_with_unseen_trades
+from orders.selectors import Known, by_order, known_orders, orders_with_unseen_trades
 from orders.services.adoption import adopt
 from orders.services.amendments.outcomes import FRESH
 from orders.services.convergence import Observation, observe, shows_other_terms
@@ -110,8 +110,5 @@ def _apply_chunk(todo: Sequence[tuple[UUID, Observation]], *, at: datetime, sour
 
 
 def _executions_of(order_ids: list[UUID]) -> dict[UUID, list[Execution]]:
-    found: dict[UUID, list[Execution]] = defaultdict(list)
     clauses = "WHERE t.order_id = ANY(%(orders)s) ORDER BY t.recorded_at, t.id"
-    for execution in fetch_models(Execution, clauses, {"orders": order_ids}):
-        found[execution.order_id].append(execution)
-    return found
+    return by_order(fetch_models(Execution, clauses, {"orders": order_ids}))

@@ -12,7 +12,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 
 from compliance import idempotency
@@ -30,6 +29,7 @@ from oms.lib.errors import Conflict, DomainError, Invalid, NotFound
 from oms.lib.hints import Hint, hint
 from oms.lib.ids import new_id, tag_of
 from oms.lib.money import ZERO
+from oms.lib.users import User
 from orders.models import Order
 from orders.services import postings
 from orders.services.desk import Desk, Refusal
@@ -41,8 +41,6 @@ from orders.types import OrderRequest
 if TYPE_CHECKING:
     from compliance.models import Account
     from ledger.models import Instrument
-
-User = AbstractBaseUser | AnonymousUser
 
 
 @dataclass(frozen=True, slots=True)

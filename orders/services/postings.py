@@ -4,7 +4,7 @@ Works on an open desk; nothing is written here. The events that record the movem
 """
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING
 
 from compliance.audit import EventType
 from ledger.positions import Trade
@@ -15,6 +15,9 @@ from oms.lib.money import ZERO
 from orders.models import Execution, Order
 from orders.services.desk import Desk
 from orders.types import OrderType, Terms, TimeInForce
+
+if TYPE_CHECKING:
+    from ledger.models import Instrument
 
 
 def terms_of(order: Order) -> Terms:
@@ -33,7 +36,9 @@ def worst_price(order: Order, terms: Terms, last_price: Decimal | None) -> Decim
     )  # fmt: skip
 
 
-def need_of(card: RateCard, order: Order, instrument: Any, terms: Terms, closes: Decimal, price: Decimal) -> Decimal:
+def need_of(
+    card: RateCard, order: Order, instrument: "Instrument", terms: Terms, closes: Decimal, price: Decimal
+) -> Decimal:
     """Rupees that the unexecuted part of `terms` needs in reserve when `closes` of its units close a position."""
     remaining = terms.quantity - order.filled_quantity
     return capital_needed(
@@ -42,7 +47,7 @@ def need_of(card: RateCard, order: Order, instrument: Any, terms: Terms, closes:
     )  # fmt: skip
 
 
-def note_capital(desk: Desk, order: Order, type: EventType, amount: Decimal, **more: Any) -> None:
+def note_capital(desk: Desk, order: Order, type: EventType, amount: Decimal, **more: object) -> None:
     """Record a movement of the order's capital with the buckets as they stand after it."""
     portfolio = desk.books.portfolios[order.portfolio_id]
     data = {

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 
 from compliance.audit import EventType
@@ -19,6 +18,7 @@ from oms.lib.actors import Actor
 from oms.lib.errors import Conflict, DomainError, Forbidden, NotFound, Stale
 from oms.lib.hints import Hint, hint
 from oms.lib.ids import new_id
+from oms.lib.users import User
 from orders.models import Amendment, Order
 from orders.services import postings
 from orders.services.amendments.judging import Change, judge, listings_around
@@ -30,8 +30,6 @@ from orders.types import Modification
 
 if TYPE_CHECKING:
     from compliance.models import Account
-
-User = AbstractBaseUser | AnonymousUser
 
 
 def request_modify(

@@ -7,7 +7,6 @@ old terms proves nothing while it may be stale, so only a targeted look, some se
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from compliance.audit import EventType
 from oms.lib.money import ZERO, to_paisa
@@ -25,7 +24,7 @@ CANCEL_ATTEMPTS = 5
 FRESH = frozenset({BrokerMessage.Source.POSTBACK, BrokerMessage.Source.LOOK})
 
 
-def take_terms(desk: Desk, order: Order, new: Terms, **said: Any) -> None:
+def take_terms(desk: Desk, order: Order, new: Terms, **said: object) -> None:
     """Make `new` the order's confirmed terms and put on record what changed, with whatever else is `said`."""
     difference = postings.terms_of(order).difference(new)
     order.quantity, order.price, order.stop_price = new.quantity, new.price, new.stop_price

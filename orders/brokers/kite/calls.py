@@ -2,7 +2,7 @@
 
 Belongs here: sockets, bytes, and what certainly did not leave. A general client costs several times the CPU of such
 a call, bounds each read by itself and so lets a server that trickles bytes hold a worker for ever, and offers no way
-to share one deadline among the steps of a call (docs/adr/0019).
+to share one deadline among the steps of a call (docs/adr/0021).
 """
 
 import gzip

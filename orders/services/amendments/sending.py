@@ -16,7 +16,7 @@ from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_models, fetch_rows
 from orders.models import Amendment, Order
 from orders.order_day import is_over
-from orders.selectors import OPEN_AMENDMENTS_TEXT
+from orders.selectors import HAS_SESSION, OPEN_AMENDMENTS_TEXT
 from orders.services.amendments.judging import only_loses_units
 from orders.services.amendments.outcomes import refuse
 from orders.services.desk import Desk
@@ -59,7 +59,7 @@ def claim_amendments(broker_account_id: int, *, limit: int, at: datetime) -> lis
             f"""SELECT a.id, o.id FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
                JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
                WHERE o.broker_account_id = %(broker)s AND a.state = 'QUEUED' AND a.due_at <= %(at)s
-                 AND o.broker_order_id <> '' AND b.session_state = 'OPEN'
+                 AND o.broker_order_id <> '' AND {HAS_SESSION}
                  AND (a.kind = 'CANCEL' OR NOT EXISTS (
                       SELECT 1 FROM orders_amendment AS c
                       WHERE c.order_id = o.id AND c.kind = 'CANCEL' AND c.state IN ({OPEN_AMENDMENTS_TEXT})))

@@ -17,7 +17,7 @@ from oms.lib.money import ZERO
 from oms.lib.users import User
 from orders import alert_keys
 from orders.models import Amendment, BrokerAccount, Execution, Order, Routing
-from orders.states import LIVE, OPEN_AMENDMENTS, WORKING, State
+from orders.states import LIVE, OPEN_AMENDMENTS
 from orders.types import OrderSnapshot, Side, TradeSnapshot
 
 Row = TypeVar("Row", Execution, Amendment)
@@ -51,15 +51,26 @@ def routes_of(account_ids: Sequence[int]) -> Read[dict[int, Route]]:
     )
 
 
-def sent_this_second(account_ids: Sequence[int], at: datetime) -> Read[dict[tuple[int, str], int]]:
-    """Orders let through in the calendar second of `at`, by (account, segment)."""
+def waiting_to_send(account_ids: Sequence[int], broker_account_ids: Sequence[int]) -> Read[dict[tuple[int, str], int]]:
+    """Orders accepted and not yet sent, by (account, exchange)."""
+    return Read(
+        """SELECT account_id, exchange, count(*) FROM orders_order
+           WHERE broker_account_id = ANY(%(brokers)s) AND account_id = ANY(%(ids)s) AND state = 'CREATED'
+           GROUP BY account_id, exchange""",
+        {"ids": list(account_ids), "brokers": list(broker_account_ids)},
+        lambda rows: {(account, exchange): count for account, exchange, count in rows},
+    )
+
+
+def sent_in_second(account_ids: Sequence[int], at: datetime) -> Read[dict[tuple[int, str], int]]:
+    """Orders whose attempt to send began in the calendar second of `at`, by (account, exchange)."""
     second = at.replace(microsecond=0)
     return Read(
-        """SELECT account_id, segment, count(*) FROM orders_order
-           WHERE account_id = ANY(%(ids)s) AND created_at >= %(from)s AND created_at < %(to)s AND tag IS NOT NULL
-           GROUP BY account_id, segment""",
+        """SELECT account_id, exchange, count(*) FROM orders_order
+           WHERE sent_at >= %(from)s AND sent_at < %(to)s AND account_id = ANY(%(ids)s)
+           GROUP BY account_id, exchange""",
         {"ids": list(account_ids), "from": second, "to": second + timedelta(seconds=1)},
-        lambda rows: {(account, segment): count for account, segment, count in rows},
+        lambda rows: {(account, exchange): count for account, exchange, count in rows},
     )
 
 
@@ -221,11 +232,6 @@ def by_order(rows: Iterable[Row]) -> dict[UUID, list[Row]]:
 def open_sessions() -> list[int]:
     """Broker accounts that are logged in."""
     return list(BrokerAccount.objects.filter(session_state="OPEN").order_by("pk").values_list("pk", flat=True))
-
-
-def expected_in_book(broker_account_id: int) -> "QuerySet[Order]":
-    """Orders that a complete poll ought to show: unknown to the broker so far, or working there."""
-    return Order.objects.filter(broker_account_id=broker_account_id, state__in=[State.UNKNOWN, *WORKING])
 
 
 def instruments_in_use(broker_account_id: int) -> list[int]:

@@ -140,7 +140,7 @@ class Surroundings:
     mode_source: str
     algo_named: bool
     algo_status: str
-    orders_this_second: int
+    orders_waiting: int
     open_value: Decimal
     projected_position: Decimal
     is_duplicate: bool

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from compliance.screening.facts import Contract, Denial, Limit, Proposal, Surroundings
+from compliance.screening.facts import Contract, Denial, Limit, Limits, Proposal, Surroundings
 from oms.lib.money import decimal_text
 
 
@@ -45,6 +45,11 @@ class Verdict:
         last = self.findings[-1] if self.findings else None
         return last if last and not last.passed else None
 
+
+#: An order that would have to wait longer than this for its turn to be sent is refused instead.
+LONGEST_WAIT_SECONDS = 60
+#: Orders per second that no broker takes: nobody waits for a higher limit, so nobody counts who waits.
+NEVER_WAITED_FOR = 1_000
 
 Rule = Callable[[Proposal, Surroundings], Finding | None]
 
@@ -311,12 +316,26 @@ def position(p: Proposal, a: Surroundings) -> Finding | None:
     return _within(a.limits.position_quantity, size, Denial.POSITION, "The position", already=already)
 
 
+def may_be_waited_for(limits: Limits) -> bool:
+    """Whether orders could ever wait for their turn under these limits, so that it matters how many do."""
+    return limits.orders_per_second is not None and limits.orders_per_second.value <= NEVER_WAITED_FOR
+
+
 def order_rate(p: Proposal, a: Surroundings) -> Finding | None:
-    """Orders in a second. A change is no further order."""
-    if p.replaces is not None:
+    """How long an order would wait to be sent, at the pace that the limit allows. Exits always pass; so does a
+    change, which is no further order.
+    """
+    rate = a.limits.orders_per_second
+    if p.replaces is not None or p.only_closes or rate is None or not may_be_waited_for(a.limits):
         return None
-    count = Decimal(a.orders_this_second + 1)
-    return _within(a.limits.orders_per_second, count, Denial.ORDER_RATE, "Orders in this second", pointer="")
+    waiting, most = Decimal(a.orders_waiting + 1), rate.value * LONGEST_WAIT_SECONDS
+    finding = _when(
+        waiting <= most, Denial.ORDER_RATE,
+        f"{waiting} orders would wait to be sent, above {decimal_text(most)}: {decimal_text(rate.value)} leave in a "
+        f"second ({rate.source}), and none may wait longer than {LONGEST_WAIT_SECONDS} s. Try again when fewer wait.",
+        value=waiting, limit=most,
+    )  # fmt: skip
+    return replace(finding, source=rate.source)
 
 
 def duplicate(p: Proposal, a: Surroundings) -> Finding | None:

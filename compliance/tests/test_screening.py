@@ -26,7 +26,7 @@ BUY = Proposal(
 )  # fmt: skip
 AROUND = Surroundings(
     trade_date=date(2026, 11, 20), account_is_active=True, products=["CNC", "MIS"], contract=CONTRACT, has_broker=True,
-    market_is_open=True, mode="ACTIVE", mode_source="", algo_named=False, algo_status="", orders_this_second=0,
+    market_is_open=True, mode="ACTIVE", mode_source="", algo_named=False, algo_status="", orders_waiting=0,
     open_value=D(0), projected_position=D(10), is_duplicate=False, last_price=D(1000), limits=LIMITS,
 )  # fmt: skip
 
@@ -125,7 +125,7 @@ TABLE = [
         ({"side": "SELL", "closes": D(10)}, {"projected_position": D(900)}),  # what only closes always may
         ({"side": "SELL", "closes": D(9)}, {"projected_position": D(900)}),
     ),
-    (Denial.ORDER_RATE, ({}, {"orders_this_second": 9}), ({}, {"orders_this_second": 10})),
+    (Denial.ORDER_RATE, ({}, {"orders_waiting": 599}), ({}, {"orders_waiting": 600})),
     (Denial.DUPLICATE, ({}, {}), ({}, {"is_duplicate": True})),
 ]
 #: These two are decided under the books' locks, where the capital is (orders/tests/test_placement.py).
@@ -177,7 +177,7 @@ def test_a_passed_order_has_every_check_on_record_with_value_and_limit():
     findings = {f.code: f for f in verdict({}, {}).findings}
     assert all(f.passed and not f.message for f in findings.values())
     assert (findings[Denial.ORDER_VALUE].value, findings[Denial.ORDER_VALUE].limit) == ("10000", "350000")
-    assert (findings[Denial.ORDER_RATE].value, findings[Denial.ORDER_RATE].limit) == ("1", "10")
+    assert (findings[Denial.ORDER_RATE].value, findings[Denial.ORDER_RATE].limit) == ("1", "600")
     assert (findings[Denial.LOT_SIZE].value, findings[Denial.LOT_SIZE].limit) == ("10", "5")
     assert findings[Denial.PRICE_BAND].limit == "900–1100"
 

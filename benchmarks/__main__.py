@@ -1,56 +1,44 @@
 """`python -m benchmarks`: start an OMS, measure, print one table, stop. What the figures are is in README.md."""
 
 import argparse
+import multiprocessing
 import sys
-from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from benchmarks.figures import Figure
-from benchmarks.stack import Stack, StackError, join, running
-
-PARTS = ("acknowledge", "book", "accept", "profile", "everything")
+from benchmarks.parts import ACCEPTING, PARTS, RUNNING, measure
+from benchmarks.report import RESULTS, Results
+from benchmarks.scale import FULL, SMOKE, Scale
 
 
 def main() -> int:
-    """0, or 1 when the OMS does not start."""
+    """0, or 1 when a part broke."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone; may be repeated")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of one run under load (default 3)")
+    parser.add_argument("--seconds", type=float, help=f"length of one run under load (default {FULL.seconds:g})")
+    parser.add_argument("--smoke", action="store_true", help="a tenth of a second of everything: does it still run?")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the results")
     options = parser.parse_args()
-    try:
-        with running() as stack:
-            join(stack)
-            _measure(stack, options.only or PARTS, options.seconds)
-    except StackError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    scale = SMOKE if options.smoke else FULL
+    if options.seconds:
+        scale = replace(scale, seconds=options.seconds)
+    results = Results.begin(options.results, at=datetime.now(UTC))
+    for parts in [PARTS] if options.smoke else [ACCEPTING, RUNNING]:
+        wanted = [part for part in parts if part in (options.only or PARTS)]
+        if wanted:
+            _in_a_process_of_its_own(wanted, scale, results)
+    results.print()
+    print(f"written to {results.file}")
+    return 1 if results.read()["failures"] else 0
 
 
-def _measure(stack: Stack, parts: Sequence[str], seconds: float) -> None:
-    # These need Django, which knows its database only now.
-    from benchmarks import accept, acknowledge, book, report, world
-    from benchmarks.profile import Profile, profile
-
-    began = datetime.now(UTC)
-    figures: list[Figure] = []
-    seen: Profile | None = None
-    around = world.build(stack)
-    if "acknowledge" in parts:
-        figures += acknowledge.acknowledged_and_filled(around, seconds=12)
-    world.log_out(around)
-    if "book" in parts:
-        figures += book.apply_changes(around)
-    if "accept" in parts:
-        figures += accept.accept_path(around, seconds=seconds)
-    if "profile" in parts:
-        seen = profile(around, seconds=seconds)
-    if "everything" in parts:
-        world.log_in(around)
-        figures.append(accept.everything_running(around, seconds=seconds))
-    figures.sort(key=lambda figure: figure.section)
-    file = report.publish(figures, seen, began=began)
-    print(f"written to {file.relative_to(report.RESULTS.parent.parent)}")
+def _in_a_process_of_its_own(parts: list[str], scale: Scale, results: Results) -> None:
+    work = multiprocessing.get_context("spawn").Process(target=measure, args=(parts, scale, results.file))
+    work.start()
+    work.join()
+    if work.exitcode:
+        results.fail(", ".join(parts), f"the measuring process ended with {work.exitcode}")
 
 
 if __name__ == "__main__":

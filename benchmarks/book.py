@@ -1,4 +1,4 @@
-"""(c) Applying an order book of 10,000 rows of which 2,000 have changed, against one plain SQL statement.
+"""(c) Applying an order book of 10,000 rows of which a fifth has changed, against one plain SQL statement.
 
 The orders are placed by the product and acknowledged by a first reading of the book; nothing is mocked but the
 broker's answer, which is made here with the columns that Kite sends.
@@ -16,21 +16,19 @@ from typing import Any
 from django.db import connection, transaction
 
 from benchmarks.figures import Figure
-from benchmarks.world import SYMBOL, World, settled
-from oms.lib.actors import SYSTEM
+from benchmarks.scale import Scale
+from benchmarks.world import SYMBOL, World, place, settled
 from oms.lib.clock import ist_date, now
 from orders.models import Order
 from orders.services.observation import apply_book
-from orders.services.placement import Intent, place_orders
-from orders.types import BrokerStatus, OrderRequest, OrderSnapshot, OrderType, Side, Terms, TimeInForce, TradeSnapshot
+from orders.types import BrokerStatus, OrderSnapshot, OrderType, Side, Terms, TimeInForce, TradeSnapshot
 
-SECTION = "(c) a book of 10,000 orders"
-ROWS, CHANGES, ROUNDS, LIST = 10_000, 2_000, 3, 500
+SECTION = "(c) applying the broker's book"
 QUANTITY = Decimal(10)
 #: The limit: find the rows that say something new and update them, all at once.
 PLAIN = """UPDATE orders_order AS o
     SET state = n.state, broker_status = n.status, filled_quantity = n.filled, version = o.version + 1,
-        updated_at = now()
+        event_seq = o.event_seq + 1, updated_at = now()
     FROM unnest(%(ids)s::text[], %(statuses)s::text[], %(states)s::text[], %(filled)s::numeric[])
         AS n(broker_order_id, status, state, filled)
     WHERE o.broker_account_id = %(broker)s AND o.broker_order_id = n.broker_order_id
@@ -53,53 +51,44 @@ class _Cost:
     changed: int
 
 
-def apply_changes(world: World) -> list[Figure]:
-    """Seconds of a first reading (all rows new), of one that says nothing new, and of readings with 2,000 changes."""
+def apply_changes(world: World, scale: Scale) -> Iterator[Figure]:
+    """Seconds of a first reading (all rows new), of one that says nothing new, and of readings with changes."""
     world.route(world.nowhere)
-    book = _Book(_place(world), [])
+    book = _Book(_place(world, scale), [])
     first = _apply(world, book)
-    same = [_apply(world, book) for _ in range(ROUNDS)]
+    assert first.changed == scale.book, first
+    yield _figure("all acknowledged for the first time", book, [first], [])
+    same = [_apply(world, book) for _ in range(scale.book_rounds)]
+    assert not any(cost.changed for cost in same), same
+    yield _figure("nothing changed", book, same, [_plain(world, book) for _ in range(scale.book_rounds)])
     settled()
     changed, plain = [], []
-    for number in range(ROUNDS):
-        _change(book, range(CHANGES * number, CHANGES * (number + 1)))
+    for number in range(scale.book_rounds):
+        _change(book, range(scale.changes * number, scale.changes * (number + 1)))
         plain.append(_plain(world, book))
         changed.append(_apply(world, book))
-    assert [cost.changed for cost in changed] == [CHANGES] * ROUNDS, changed
-    assert first.changed == ROWS, first
-    assert not any(cost.changed for cost in same), same
-    return [
-        _figure("2,000 changed: 1,600 filled or part-filled, 400 cancelled", changed, plain),
-        _figure("nothing changed", same, [_plain(world, book) for _ in range(ROUNDS)]),
-        _figure("all 10,000 acknowledged for the first time", [first], []),
-    ]
+    assert [cost.changed for cost in changed] == [scale.changes] * scale.book_rounds, changed
+    yield _figure("a fifth changed: filled, part-filled or cancelled", book, changed, plain)
 
 
-def _figure(name: str, costs: Sequence[_Cost], plain: Sequence[float]) -> Figure:
+def _figure(name: str, book: _Book, costs: Sequence[_Cost], plain: Sequence[float]) -> Figure:
     middle = sorted(costs, key=lambda cost: cost.seconds)[len(costs) // 2]
     limit = sorted(plain)[len(plain) // 2] if plain else None
-    note = f"{ROWS / middle.seconds:,.0f} rows/s in {middle.statements} statements"
+    rows = len(book.rows)
+    note = f"{rows:,} rows: {rows / middle.seconds:,.0f} rows/s in {middle.statements} statements"
     return Figure(
         SECTION, name, middle.seconds, "s", limit=limit, note=f"{note}; limit: one UPDATE … FROM" if plain else note,
         details={"seconds": [cost.seconds for cost in costs], "limit_seconds": list(plain)},
     )  # fmt: skip
 
 
-def _place(world: World) -> list[OrderSnapshot]:
-    """10,000 accepted orders, spread over the accounts, as rows of a broker that has just taken them."""
+def _place(world: World, scale: Scale) -> list[OrderSnapshot]:
+    """Accepted orders, spread over the accounts, as rows of a broker that has just taken them."""
     orders: list[Order] = []
-    for start in range(0, ROWS, LIST):
-        intents = [Intent(_request(world, n), SYSTEM) for n in range(start, start + LIST)]
-        orders += [p.order for p in place_orders(intents, at=now()) if p.order]
+    for start in range(0, scale.book, scale.listed):
+        numbers = range(start, start + scale.listed)
+        orders += place([world.request(n % len(world.accounts), int(QUANTITY)) for n in numbers])
     return [_row(order, number) for number, order in enumerate(orders)]
-
-
-def _request(world: World, n: int) -> OrderRequest:
-    account = world.accounts[n % len(world.accounts)].code
-    return OrderRequest(
-        account=account, exchange="NSE", symbol=SYMBOL, side=Side.BUY, type=OrderType.LIMIT, quantity=QUANTITY,
-        price=world.price,
-    )  # fmt: skip
 
 
 def _row(order: Order, number: int) -> OrderSnapshot:

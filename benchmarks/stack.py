@@ -21,7 +21,7 @@ from oms.testing import temporary_home
 
 ROOT = Path(__file__).resolve().parent.parent
 WEB_WORKERS = 2
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 LIFTED = {
     "OMS_API_RATE_PER_MINUTE": "0",

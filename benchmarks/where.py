@@ -34,6 +34,11 @@ class Cost:
     milliseconds: dict[str, float]
     elsewhere: float
 
+    @property
+    def ours(self) -> float:
+        """Milliseconds of all services together, without the load generator."""
+        return sum(cost for name, cost in self.milliseconds.items() if name != "clients")
+
 
 class CpuMeter:
     """Processor seconds that each service, its children included, has used since the meter was made."""
@@ -42,9 +47,13 @@ class CpuMeter:
         self._services = {pid: name for name, pid in stack.pids().items() if name != "up"} | {os.getpid(): "clients"}
         self._began, self._machine = self._by_service(), _machine()
 
+    def used(self) -> dict[str, float]:
+        """Seconds so far by service; the load generator is `clients`."""
+        return {name: seconds - self._began.get(name, 0.0) for name, seconds in self._by_service().items()}
+
     def per_order(self, orders: int) -> Cost:
-        """What `orders` orders have cost; the load generator is `clients`."""
-        used = {name: seconds - self._began.get(name, 0.0) for name, seconds in self._by_service().items()}
+        """What `orders` orders have cost."""
+        used = self.used()
         busy, total = (now - then for now, then in zip(_machine(), self._machine, strict=True))
         shown = sorted(((name, 1000 * seconds / orders) for name, seconds in used.items()), key=lambda item: -item[1])
         return Cost({name: cost for name, cost in shown if cost > 0}, max(busy - sum(used.values()), 0.0) / total)

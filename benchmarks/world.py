@@ -5,6 +5,7 @@ Made through the product's services where they exist. Needs `stack.join` first, 
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -20,10 +21,16 @@ from ledger.services.capital import deposit
 from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
 from orders.gateway import logins
-from orders.models import BrokerAccount, Routing
+from orders.models import BrokerAccount, Order, Routing
+from orders.services.placement import Intent, place_orders
+from orders.states import State
+from orders.types import OrderRequest, OrderType, Side
 
 CLIENTS = 8
 RUPEES = Decimal(100_000_000)
+DEPOSITS = 20
+#: The exchange's own client pays for every fill of all runs together.
+CASH_AT_THE_EXCHANGE = 10**12
 SYMBOL = "SBIN"
 NAME = "bench"
 #: The default limits stay in force, but wide: the work of checking them is part of an order.
@@ -55,6 +62,17 @@ class World:
         bodies = [json.dumps(order | {"quantity": str(quantity)}).encode() for quantity in range(1, 10)]
         return lambda n: bodies[n % len(bodies)]
 
+    def request(self, account: int, quantity: int) -> OrderRequest:
+        """The same order as a service is given it."""
+        return OrderRequest(
+            account=self.accounts[account].code, exchange="NSE", symbol=SYMBOL, side=Side.BUY, type=OrderType.LIMIT,
+            quantity=Decimal(quantity), price=self.price,
+        )  # fmt: skip
+
+    def session(self) -> BrokerAccount:
+        """The paper exchange's account with the token of its latest login."""
+        return BrokerAccount.objects.get(pk=self.paper.pk)
+
     def route(self, broker_account: BrokerAccount) -> None:
         """Send the orders of all accounts there from now on."""
         Routing.objects.filter(account__in=self.accounts).update(broker_account=broker_account)
@@ -75,6 +93,7 @@ def build(stack: Stack) -> World:
         root_url="http://127.0.0.1:9", client_id="ZZ0000", api_key=NAME, api_secret=NAME,
         default_account=paper.default_account,
     )  # fmt: skip
+    stack.exchange("/clients", {"user_id": paper.client_id, "cash": CASH_AT_THE_EXCHANGE})
     accounts = [_account(f"BENCH{n}", user.pk, paper) for n in range(CLIENTS)]
     portfolios = list(CapitalAccount.objects.filter(account__in=accounts).order_by("pk"))
     set_limits("HOUSE", values=LIMITS, user=None, actor=SYSTEM, at=now(), reason="As fast as it goes")
@@ -87,7 +106,8 @@ def _account(code: str, user_id: int, broker_account: BrokerAccount) -> Account:
     Membership.objects.create(account=account, user_id=user_id, role=Membership.Role.TRADER)
     Routing.objects.create(account=account, broker_account=broker_account)
     portfolio = CapitalAccount.objects.create(account=account, code=f"{code}-1", name=code)
-    deposit(portfolio, RUPEES, key=f"{NAME}:{code}", reason="To trade with", user=None, actor=SYSTEM, at=now())
+    for n in range(DEPOSITS):
+        deposit(portfolio, RUPEES, key=f"{code}:{n}", reason="To trade with", user=None, actor=SYSTEM, at=now())
     return account
 
 
@@ -118,11 +138,16 @@ def log_in(world: World) -> None:
     logins.auto_login(world.paper.pk, at=now())
 
 
-TABLES = ("orders_order", "ledger_capitalentry", "ledger_capitalaccount", "compliance_orderevent", "compliance_account")
+def place(requests: Sequence[OrderRequest]) -> list[Order]:
+    """A list through the service, as the house; all of it accepted."""
+    placements = place_orders([Intent(request, SYSTEM) for request in requests], at=now())
+    orders = [placement.order for placement in placements if placement.order is not None]
+    accepted = [order for order in orders if order.state == State.CREATED]
+    assert len(accepted) == len(requests), {order.rejection_reason for order in orders}
+    return accepted
 
 
 def settled() -> None:
-    """Let the database do now what it would do in the middle of the next measurement."""
+    """Let the database do now what it would do in the middle of the next measurement; no plan is made better by it."""
     with connection.cursor() as cursor:
-        cursor.execute(f"VACUUM (ANALYZE) {', '.join(TABLES)}")
         cursor.execute("CHECKPOINT")

@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
 from compliance.models import Account, Alert, KillSwitch, Membership
 from compliance.selectors import COMPLIANCE, OPERATOR, accounts_visible_to, is_in
-
-User = AbstractBaseUser | AnonymousUser
+from oms.lib.users import User
 
 
 def open_alerts(user: User, *, limit: int) -> Sequence[Alert]:

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from compliance.models import Account, Alert, AlgoRegistration, KillSwitch, OrderEvent, RiskLimit
 from oms.lib.db import PLANNED_ONCE, Read, model_columns, model_read, read_all
 from oms.lib.errors import DomainError, Forbidden, NotFound
+from oms.lib.users import User
 
-User = AbstractBaseUser | AnonymousUser
 OPERATOR, COMPLIANCE = "operator", "compliance"
 #: What the members of a staff group are called.
 _CALLED = {OPERATOR: "operators", COMPLIANCE: "compliance officers"}
@@ -37,7 +36,7 @@ def require(user: User | None, *groups: str, what: str) -> None:
         raise Forbidden(f"Only {allowed} may {what}: ask one of them.")
 
 
-def accounts_visible_to(user: Any) -> "QuerySet[Account]":
+def accounts_visible_to(user: User) -> "QuerySet[Account]":
     """The accounts that a user is a member of; all of them for operators and compliance officers."""
     if is_in(user, OPERATOR, COMPLIANCE):
         return Account.objects.all()
@@ -52,12 +51,6 @@ def require_account(user: User, code: str) -> Account:
     if account is None:
         raise NotFound(f"There is no account {code} that you can see.")
     return account
-
-
-def can_trade(user: Any, account: Account) -> bool:
-    """Whether the user may send orders for the account: a trader of it, or an operator."""
-    member = account.memberships.filter(user_id=user.pk, role="TRADER")
-    return is_in(user, OPERATOR) or (user.is_active and member.exists())
 
 
 #: The code of an account, and the primary key of the user who wants to trade it; None is the house itself.
@@ -196,11 +189,6 @@ _CURRENT_LIMITS = f"""WHERE {_COVERS} AND NOT EXISTS (
       AND later.algo_id IS NOT DISTINCT FROM t.algo_id AND later.version > t.version)"""  # noqa: S608  no value is in it
 
 
-def event_log(user: User) -> "QuerySet[OrderEvent]":
-    """All events of the accounts that the user can see, in no particular order."""
-    return OrderEvent.objects.filter(account_id__in=accounts_visible_to(user).values("pk"))
-
-
 def order_events(order_id: UUID) -> "QuerySet[OrderEvent]":
     """The chain of one order, oldest first."""
     return OrderEvent.objects.filter(order_id=order_id).order_by("seq")
@@ -211,10 +199,10 @@ def account_events(account_id: int) -> "QuerySet[OrderEvent]":
     return OrderEvent.objects.filter(order_id=None, account_id=account_id).order_by("seq")
 
 
-def accounts_to_trade(user: Any) -> "QuerySet[Account]":
+def accounts_to_trade(user: User) -> "QuerySet[Account]":
     """The accounts for which the user may send and cancel orders; all of them for operators."""
     accounts = accounts_visible_to(user)
-    if is_in(user, OPERATOR):
+    if is_in(user, OPERATOR) or user.pk is None:
         return accounts
     return accounts.filter(memberships__user_id=user.pk, memberships__role="TRADER")
 
@@ -227,11 +215,6 @@ def remember_groups(user: User, names: Iterable[str]) -> None:
 def inactive_among(account_ids: Iterable[int]) -> set[int]:
     """Those of the accounts that are closed to trading."""
     return set(Account.objects.filter(pk__in=list(account_ids), is_active=False).values_list("pk", flat=True))
-
-
-def was_raised(key: str) -> bool:
-    """Whether the alert of this key was ever raised, open still or closed."""
-    return bool(raised_among([key]))
 
 
 def raised_among(keys: Collection[str]) -> set[str]:

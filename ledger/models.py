@@ -67,7 +67,6 @@ class Instrument(models.Model):
             models.UniqueConstraint(fields=["exchange", "symbol"], name="instrument_once"),
             models.CheckConstraint(condition=Q(tick_size__gt=0, lot_size__gt=0), name="instrument_steps_positive"),
         ]
-        indexes = [models.Index(fields=["token"], name="instrument_token")]
 
     def __str__(self) -> str:
         return f"{self.exchange}:{self.symbol}"

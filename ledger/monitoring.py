@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import F, Sum
 
 from ledger.models import CapitalAccount
 from ledger.selectors import portfolios_visible_to
 from oms.lib.money import ZERO
-
-User = AbstractBaseUser | AnonymousUser
+from oms.lib.users import User
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,9 @@ proportion to what closes, the last unit taking whatever paise remain.
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
-from oms.lib.money import ZERO, to_paisa
-
-AVERAGE = Decimal("0.00000001")
+from oms.lib.money import ZERO, average, to_paisa
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +77,5 @@ def _average(holding: Holding, trade: Trade, quantity: Decimal, opens: Decimal) 
         return holding.average_price
     if opens == trade.quantity and holding.quantity:
         cost = abs(holding.quantity) * holding.average_price + opens * trade.price
-        return (cost / abs(quantity)).quantize(AVERAGE, ROUND_HALF_EVEN)
+        return average(cost, abs(quantity))
     return trade.price

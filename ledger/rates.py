@@ -11,8 +11,8 @@ from django.db.models import Q
 from ledger.models import ChargeRate, Instrument, MarginRate
 from oms.lib.money import ZERO, to_paisa
 
-#: The broker's automatic market protection (-1) is not published as one figure; reserve for this many percent.
-AUTOMATIC_PROTECTION = Decimal(5)
+#: How wide a broker's automatic market protection is, is not published as one figure: reserve for this many percent.
+RESERVED_FOR_AUTOMATIC_PROTECTION = Decimal(5)
 #: A changed rate is noticed within this time by every process.
 CACHE_SECONDS = 30
 
@@ -97,7 +97,7 @@ def reserve_price(
     known = [p for p in (last_price, stop_price) if p is not None]
     if not known:
         return None
-    percent = AUTOMATIC_PROTECTION if protection is None or protection < 0 else protection
+    percent = RESERVED_FOR_AUTOMATIC_PROTECTION if protection is None or protection < 0 else protection
     return max(known) * (1 + percent / 100)
 
 

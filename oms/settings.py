@@ -209,7 +209,6 @@ LANGUAGE_CODE = "en-in"
 TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
-EXCHANGE_TIME_ZONE = "Asia/Kolkata"
 
 # --- API (compliance/api, oms/lib/api): who is let in, how much, and how it is described
 

@@ -27,6 +27,7 @@ class BrokerRules:
     A session lasts until the next `session_ends`; one that was opened before `flushed_until` on the same morning may
     be ended by the broker then. Unless the kind `is_simulated`, its money is real: it is met by https only, keeps the
     exchange's hours, and only a person logs in. `needs_tokens`: its calls name instruments by the broker's own tokens.
+    A book that was read `shows_within` or more after an order was sent proves something if it does not show the order.
     """
 
     name: str
@@ -34,6 +35,7 @@ class BrokerRules:
     rates: Rates
     flushed_until: time | None = None
     quotes_per_second: int = 1
+    shows_within: timedelta = timedelta(seconds=5)
     is_simulated: bool = False
     needs_tokens: bool = False
 

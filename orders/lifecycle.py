@@ -30,6 +30,15 @@ class Change:
         """The order had ended for us and is working after all (it was lost, and turned up)."""
         return self.source in ENDED and self.target not in ENDED
 
+    @property
+    def ends_anew(self) -> bool:
+        """The order had ended already, and otherwise than we thought (it was cancelled, and turned out filled)."""
+        return self.source in ENDED and self.target in ENDED
+
+    def then(self, later: "Change") -> "Change":
+        """Both as one."""
+        return Change(self.source, later.target, later.recorded_as)
+
 
 _RECORDED_AS = {
     Event.SUBMIT: EventType.ORDER_SENT,

@@ -1,25 +1,26 @@
 """Reading orders. Every queryset for a person is filtered by that person's accounts."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 
 from compliance.selectors import accounts_visible_to, raised_among
 from ledger.selectors import instruments_held
 from oms.lib.db import Read, fetch_rows, read_all
 from oms.lib.money import ZERO
+from oms.lib.users import User
 from orders import alert_keys
-from orders.models import BrokerAccount, Order, Routing
-from orders.states import LIVE, OPEN_AMENDMENTS, WORKING, State
+from orders.models import Amendment, BrokerAccount, Execution, Order, Routing
+from orders.states import LIVE, OPEN_AMENDMENTS
 from orders.types import OrderSnapshot, Side, TradeSnapshot
 
-User = AbstractBaseUser | AnonymousUser
+Row = TypeVar("Row", Execution, Amendment)
 # In the statement's text, not a parameter: a plan that is made once cannot otherwise use the indexes of live orders.
 _LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
 OPEN_AMENDMENTS_TEXT = ", ".join(f"'{state}'" for state in sorted(OPEN_AMENDMENTS))
@@ -50,15 +51,26 @@ def routes_of(account_ids: Sequence[int]) -> Read[dict[int, Route]]:
     )
 
 
-def sent_this_second(account_ids: Sequence[int], at: datetime) -> Read[dict[tuple[int, str], int]]:
-    """Orders let through in the calendar second of `at`, by (account, segment)."""
+def waiting_to_send(account_ids: Sequence[int], broker_account_ids: Sequence[int]) -> Read[dict[tuple[int, str], int]]:
+    """Orders accepted and not yet sent, by (account, exchange)."""
+    return Read(
+        """SELECT account_id, exchange, count(*) FROM orders_order
+           WHERE broker_account_id = ANY(%(brokers)s) AND account_id = ANY(%(ids)s) AND state = 'CREATED'
+           GROUP BY account_id, exchange""",
+        {"ids": list(account_ids), "brokers": list(broker_account_ids)},
+        lambda rows: {(account, exchange): count for account, exchange, count in rows},
+    )
+
+
+def sent_in_second(account_ids: Sequence[int], at: datetime) -> Read[dict[tuple[int, str], int]]:
+    """Orders whose attempt to send began in the calendar second of `at`, by (account, exchange)."""
     second = at.replace(microsecond=0)
     return Read(
-        """SELECT account_id, segment, count(*) FROM orders_order
-           WHERE account_id = ANY(%(ids)s) AND created_at >= %(from)s AND created_at < %(to)s AND tag IS NOT NULL
-           GROUP BY account_id, segment""",
+        """SELECT account_id, exchange, count(*) FROM orders_order
+           WHERE sent_at >= %(from)s AND sent_at < %(to)s AND account_id = ANY(%(ids)s)
+           GROUP BY account_id, exchange""",
         {"ids": list(account_ids), "from": second, "to": second + timedelta(seconds=1)},
-        lambda rows: {(account, segment): count for account, segment, count in rows},
+        lambda rows: {(account, exchange): count for account, exchange, count in rows},
     )
 
 
@@ -209,14 +221,17 @@ def orders_with_unseen_trades(broker_account_id: int, trades: Sequence[TradeSnap
     return {broker_order_id for broker_order_id, execution in rows if changed.get(execution) not in told}
 
 
+def by_order(rows: Iterable[Row]) -> dict[UUID, list[Row]]:
+    """What belongs to an order, by its id, in the order in which it came; nothing for an order that has none."""
+    grouped: dict[UUID, list[Row]] = defaultdict(list)
+    for row in rows:
+        grouped[row.order_id].append(row)
+    return grouped
+
+
 def open_sessions() -> list[int]:
     """Broker accounts that are logged in."""
     return list(BrokerAccount.objects.filter(session_state="OPEN").order_by("pk").values_list("pk", flat=True))
-
-
-def expected_in_book(broker_account_id: int) -> "QuerySet[Order]":
-    """Orders that a complete poll ought to show: unknown to the broker so far, or working there."""
-    return Order.objects.filter(broker_account_id=broker_account_id, state__in=[State.UNKNOWN, *WORKING])
 
 
 def instruments_in_use(broker_account_id: int) -> list[int]:

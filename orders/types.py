@@ -41,6 +41,8 @@ PRICED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 #: Executes at what the market gives: the broker demands market protection (a percentage).
 UNPRICED = frozenset({OrderType.MARKET, OrderType.STOP})
+#: A market protection in percent that is none: the broker computes the width itself.
+AUTOMATIC_PROTECTION = Decimal(-1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from django.db.models import QuerySet, Sum
 from benchmarks.chaos.finding import Finding, finding
 from ledger.models import AssetTransaction, CapitalAccount, CapitalEntry, Position
 from ledger.selectors import open_reservations, trial_balance
-from ledger.services.books import replay
+from ledger.services.histories import replay
 from orders.models import Order
 from orders.states import ENDED, LIVE
 

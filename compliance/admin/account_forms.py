@@ -12,7 +12,8 @@ from unfold.widgets import (
 )
 
 from compliance.admin.choosing import AccountForm
-from compliance.models import Account, AlgoRegistration, Membership, ProductCode
+from compliance.models import Account, AlgoRegistration, Membership
+from compliance.products import ProductCode
 from compliance.services import accounts, algos
 from oms.lib.admin.actions import ReasonForm
 from oms.lib.admin.columns import column_field

@@ -2,16 +2,14 @@
 
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from compliance.selectors import COMPLIANCE, OPERATOR, accounts_visible_to, is_in
+from oms.lib.users import User
 
 
-def only_visible(
-    queryset: "QuerySet[Any]", user: AbstractBaseUser | AnonymousUser, path: str = "account_id"
-) -> "QuerySet[Any]":
+def only_visible(queryset: "QuerySet[Any]", user: User, path: str = "account_id") -> "QuerySet[Any]":
     """Rows of the accounts that the user may see; the queryset as it is for those who see all."""
     if is_in(user, OPERATOR, COMPLIANCE):
         return queryset

@@ -3,7 +3,7 @@
 Private to this app: others go through `compliance.selectors`, `compliance.audit` and the services.
 """
 
-from compliance.models.accounts import Account, AlgoRegistration, Membership, ProductCode
+from compliance.models.accounts import Account, AlgoRegistration, Membership
 from compliance.models.alerts import Alert
 from compliance.models.controls import KillSwitch, RiskLimit, Scope
 from compliance.models.events import EventType, OrderEvent
@@ -18,7 +18,6 @@ __all__ = [
     "KillSwitch",
     "Membership",
     "OrderEvent",
-    "ProductCode",
     "RiskLimit",
     "Scope",
 ]

@@ -10,15 +10,6 @@ from fernet_fields import EncryptedCharField
 from compliance.canonical import GENESIS
 
 
-class ProductCode(models.TextChoices):
-    """The broker's products: CNC delivery, MIS intraday, NRML carried derivatives, MTF margin funded."""
-
-    CNC = "CNC"
-    MIS = "MIS"
-    NRML = "NRML"
-    MTF = "MTF"
-
-
 class Account(models.Model):
     """A trading client (or the house itself): the unit of access, of limits and of reports.
 

@@ -9,9 +9,11 @@ from django.db import transaction
 
 from compliance import audit
 from compliance.audit import EventType
-from compliance.models import Account, ProductCode
-from compliance.selectors import OPERATOR, User, lock_trading_account, require
+from compliance.models import Account
+from compliance.products import ProductCode
+from compliance.selectors import OPERATOR, lock_trading_account, require
 from oms.lib.actors import Actor
+from oms.lib.users import User
 from oms.lib.validation import Faults, changed, insert_once
 
 CHANGEABLE = ("name", "ucc", "pan", "products", "is_active")

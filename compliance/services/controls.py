@@ -9,8 +9,9 @@ from django.db import transaction
 from compliance import audit
 from compliance.audit import EventType
 from compliance.models import Account, AlgoRegistration, KillSwitch, RiskLimit, Scope
-from compliance.selectors import COMPLIANCE, OPERATOR, User, require
+from compliance.selectors import COMPLIANCE, OPERATOR, require
 from oms.lib.actors import Actor
+from oms.lib.users import User
 from oms.lib.validation import Faults
 
 LIMITS = (

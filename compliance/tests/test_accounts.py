@@ -3,7 +3,7 @@
 import pytest
 
 from compliance.models import Account, AlgoRegistration, Membership
-from compliance.selectors import account_events, can_trade, require_account
+from compliance.selectors import account_events, accounts_to_trade, require_account
 from compliance.services.accounts import change_account, open_account
 from compliance.services.algos import change_algo, register_algo
 from compliance.services.memberships import grant_membership, revoke_membership
@@ -135,9 +135,9 @@ class TestMemberships:
             require_account(outsider, "ACME")
         grant_membership(account.pk, member=outsider, role="VIEWER", **by(operator))
         assert require_account(outsider, "ACME") == account
-        assert not can_trade(outsider, account)
+        assert account not in accounts_to_trade(outsider)
         grant_membership(account.pk, member=outsider, role="TRADER", **by(operator))
-        assert can_trade(outsider, account)
+        assert account in accounts_to_trade(outsider)
         assert Membership.objects.filter(account=account).count() == 1
         revoke_membership(account.pk, member=outsider, **by(operator, "left"))
         with pytest.raises(NotFound):

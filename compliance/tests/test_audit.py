@@ -8,11 +8,11 @@ from django.db import DatabaseError, transaction
 from compliance import audit
 from compliance.audit import EventDraft, EventType
 from compliance.models import Account, OrderEvent
-from compliance.selectors import account_events, event_log, order_events
+from compliance.selectors import account_events, order_events
 from compliance.verification import verify_chain
 from oms.lib.actors import Actor, ActorType
 from oms.lib.clock import now
-from orders.tests.factories import place, send
+from orders.tests.factories import place
 
 SOMEBODY = Actor(ActorType.TRADER, "7", "API", session_id="s1", api_key_id="k1", source_ip="203.0.113.9")
 
@@ -89,12 +89,3 @@ def test_no_events_are_recorded_for_nothing(account):
     with transaction.atomic():
         audit.record([], actor=SOMEBODY, at=now())
     assert OrderEvent.objects.count() == before
-
-
-def test_people_see_the_events_of_their_accounts(account, sbin, trader, viewer, outsider, operator, officer):
-    order = send(place())
-    for user, sees in ((trader, True), (viewer, True), (outsider, False), (operator, True), (officer, True)):
-        assert event_log(user).filter(order_id=order.pk).exists() is sees
-    trader.is_active = False
-    trader.save()
-    assert not event_log(trader).exists()

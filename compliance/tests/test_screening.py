@@ -7,7 +7,7 @@ from decimal import Decimal as D
 import pytest
 
 from compliance.models import RiskLimit
-from compliance.screening.facts import Contract, Denial, Limit, Limits, Proposal, Surroundings
+from compliance.screening.facts import Contract, Denial, Exposure, Limit, Limits, Proposal, Surroundings
 from compliance.screening.limits import strictest
 from compliance.screening.rules import RULES, screen
 
@@ -26,7 +26,7 @@ BUY = Proposal(
 )  # fmt: skip
 AROUND = Surroundings(
     trade_date=date(2026, 11, 20), account_is_active=True, products=["CNC", "MIS"], contract=CONTRACT, has_broker=True,
-    market_is_open=True, mode="ACTIVE", mode_source="", algo_named=False, algo_status="", orders_this_second=0,
+    market_is_open=True, mode="ACTIVE", mode_source="", algo_named=False, algo_status="", orders_waiting=0,
     open_value=D(0), projected_position=D(10), is_duplicate=False, last_price=D(1000), limits=LIMITS,
 )  # fmt: skip
 
@@ -125,7 +125,7 @@ TABLE = [
         ({"side": "SELL", "closes": D(10)}, {"projected_position": D(900)}),  # what only closes always may
         ({"side": "SELL", "closes": D(9)}, {"projected_position": D(900)}),
     ),
-    (Denial.ORDER_RATE, ({}, {"orders_this_second": 9}), ({}, {"orders_this_second": 10})),
+    (Denial.ORDER_RATE, ({}, {"orders_waiting": 599}), ({}, {"orders_waiting": 600})),
     (Denial.DUPLICATE, ({}, {}), ({}, {"is_duplicate": True})),
 ]
 #: These two are decided under the books' locks, where the capital is (orders/tests/test_placement.py).
@@ -177,7 +177,7 @@ def test_a_passed_order_has_every_check_on_record_with_value_and_limit():
     findings = {f.code: f for f in verdict({}, {}).findings}
     assert all(f.passed and not f.message for f in findings.values())
     assert (findings[Denial.ORDER_VALUE].value, findings[Denial.ORDER_VALUE].limit) == ("10000", "350000")
-    assert (findings[Denial.ORDER_RATE].value, findings[Denial.ORDER_RATE].limit) == ("1", "10")
+    assert (findings[Denial.ORDER_RATE].value, findings[Denial.ORDER_RATE].limit) == ("1", "600")
     assert (findings[Denial.LOT_SIZE].value, findings[Denial.LOT_SIZE].limit) == ("10", "5")
     assert findings[Denial.PRICE_BAND].limit == "900–1100"
 
@@ -193,6 +193,91 @@ def test_a_passed_order_has_every_check_on_record_with_value_and_limit():
 def test_a_refusal_points_at_the_field(code, pointer):
     refused = next(row[2] for row in TABLE if row[0] == code)
     assert verdict(*refused).denial.pointer == pointer
+
+
+#: 400 units at 1000, half of them executed: what all limits but the position's allow in an order, to the last.
+HAS = Exposure(
+    quantity=D(400), executed=D(200), value=D(350_000), open_value=D(175_000), stop_price=None, loses_units_only=False
+)  # fmt: skip
+#: The same order again, as a change of it would leave it, in an account that is at every limit with it.
+SAME = replace(BUY, quantity=D(400), value=D(350_000), replaces=HAS)
+FULL = replace(AROUND, open_value=D(1_000_000), projected_position=D(1000), orders_this_second=10, is_duplicate=True)
+
+
+def changed(**changes):
+    around = {"projected_position": FULL.projected_position + changes.get("quantity", SAME.quantity) - SAME.quantity}
+    return screen(replace(SAME, **changes), replace(FULL, **around))
+
+
+class TestAChange:
+    """Judged by what it would add to what the order uses already, in an account that is at its limits."""
+
+    def test_that_adds_nothing_passes_at_every_limit(self):
+        assert changed().denial is None
+        assert changed(price=D(999)).denial is None
+
+    def test_that_lowers_passes(self):
+        assert changed(quantity=D(300), value=D(262_500)).denial is None
+
+    @pytest.mark.parametrize(
+        ("change", "code", "value", "limit"),
+        [
+            ({"quantity": D(405)}, Denial.ORDER_QUANTITY, "405", "400"),
+            ({"value": D(350_001)}, Denial.ORDER_VALUE, "350001", "350000"),
+        ],
+    )
+    def test_that_raises_beyond_a_limit_of_one_order_is_refused(self, change, code, value, limit):
+        denial = changed(**change).denial
+        assert (denial.code, denial.value, denial.limit, denial.pointer) == (code, value, limit, "/quantity")
+
+    def test_that_raises_beyond_the_limit_of_all_orders_is_refused_with_the_value_of_the_whole(self):
+        limits = replace(LIMITS, order_value=None)
+        denial = screen(replace(SAME, value=D(350_002)), replace(FULL, limits=limits)).denial
+        assert (denial.code, denial.value, denial.limit) == (Denial.OPEN_VALUE, "1000001", "1000000")
+        assert "would be 1000001, above the limit 1000000" in denial.message
+
+    def test_that_raises_the_position_beyond_its_limit_is_refused_with_the_whole_position(self):
+        limits = replace(LIMITS, order_quantity=None, open_value=None)
+        denial = screen(replace(SAME, quantity=D(405)), replace(FULL, limits=limits, projected_position=D(1005))).denial
+        assert (denial.code, denial.value, denial.limit) == (Denial.POSITION, "605", "600")
+
+    def test_of_a_sale_is_judged_by_the_short_position(self):
+        sale = replace(SAME, side="SELL", product="MIS")
+        limits = replace(LIMITS, order_quantity=None, open_value=None)
+        at_limit = replace(FULL, limits=limits, projected_position=D(-1000))
+        assert screen(sale, at_limit).denial is None
+        beyond = screen(replace(sale, quantity=D(405)), replace(at_limit, projected_position=D(-1005))).denial
+        assert (beyond.code, beyond.value) == (Denial.POSITION, "605")
+
+    @pytest.mark.parametrize("name", ["order_quantity", "order_value", "open_value", "position_quantity"])
+    def test_that_lowers_passes_a_limit_that_was_lowered_since(self, name):
+        limits = replace(LIMITS, **{name: Limit(D(5), "HOUSE limits v2")})
+        lower = replace(SAME, quantity=D(300), value=D(262_500))
+        around = replace(FULL, limits=limits, projected_position=D(900))
+        assert screen(lower, around).denial is None
+        higher = screen(replace(SAME, quantity=D(405), value=D(354_375)), replace(around, projected_position=D(1005)))
+        assert not higher.denial.passed
+
+    def test_keeps_a_trigger_that_has_fired_but_is_given_none_that_would_fire_at_once(self):
+        fired = replace(SAME, type="STOP_LIMIT", stop_price=D(990), replaces=replace(HAS, stop_price=D(990)))
+        assert screen(fired, FULL).denial is None
+        assert screen(replace(fired, stop_price=D(995)), FULL).denial.code == Denial.PRICE_RELATION
+        assert screen(replace(fired, price=D(985)), FULL).denial.code == Denial.PRICE_RELATION
+
+    def test_is_no_further_order_of_the_second_and_no_duplicate(self):
+        codes = {finding.code for finding in changed().findings}
+        assert codes.isdisjoint({Denial.ORDER_RATE, Denial.DUPLICATE})
+
+    @pytest.mark.parametrize(
+        ("closes", "loses_units_only", "passes"),
+        [(D(200), False, True), (D(199), False, False), (D(0), True, True), (D(0), False, False)],
+    )
+    def test_under_reducing_passes_if_what_is_left_closes_or_if_units_are_only_taken_away(
+        self, closes, loses_units_only, passes
+    ):
+        change = replace(SAME, closes=closes, replaces=replace(HAS, loses_units_only=loses_units_only))
+        assert (screen(change, replace(FULL, mode="REDUCING")).denial is None) == passes
+        assert screen(change, replace(FULL, mode="HALTED")).denial.code == Denial.KILL_SWITCH
 
 
 def test_what_the_exchange_gives_no_figure_for_is_not_checked():

@@ -1,6 +1,6 @@
 """GET /accounts: which accounts I have, and what I may do with them right now."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
@@ -15,7 +15,10 @@ from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.pages import Page, PageQuery, page_of
 from oms.lib.api.shapes import Shape
 from oms.lib.api.views import ApiView
-from oms.lib.api.wire import json_response
+from oms.lib.api.wire import Document, json_response
+
+if TYPE_CHECKING:
+    from compliance.models import Account, KillSwitch
 
 
 class LimitsDocument(Shape):
@@ -68,7 +71,7 @@ class AccountsView(ApiView):
         return json_response(page_of(accounts, query, lambda page: _documents(page, request)))
 
 
-def _documents(accounts: list[Any], request: Request) -> list[dict[str, Any]]:
+def _documents(accounts: "list[Account]", request: Request) -> list[Document]:
     ids = [account.pk for account in accounts]
     controls = controls_of(ids)
     tradable = set(accounts_to_trade(request.user).filter(pk__in=ids).values_list("pk", flat=True))
@@ -92,7 +95,7 @@ def _documents(accounts: list[Any], request: Request) -> list[dict[str, Any]]:
     ]
 
 
-def _limits(limits: Limits) -> dict[str, Any]:
+def _limits(limits: Limits) -> Document:
     named = {
         "maxOrderQuantity": limits.order_quantity,
         "maxOrderValue": limits.order_value,
@@ -104,7 +107,7 @@ def _limits(limits: Limits) -> dict[str, Any]:
     return {name: limit.value for name, limit in named.items() if limit is not None}
 
 
-def _kill_switch(switch: Any) -> dict[str, str]:
+def _kill_switch(switch: "KillSwitch | None") -> dict[str, str]:
     if switch is None:
         return {"mode": "ACTIVE"}
     return {"mode": switch.mode, "scope": switch.scope, "reason": switch.reason}

@@ -1,7 +1,5 @@
 """The capital ledger: what is available, where the money is, how it moved, and paying in."""
 
-from typing import Any
-
 from django.http import Http404, HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -25,7 +23,7 @@ from ledger.summary import summary
 from oms.lib import clock
 from oms.lib.api.keysets import KeysetQuery, keyset_of
 from oms.lib.api.views import ApiView, body_of
-from oms.lib.api.wire import json_bytes, json_response
+from oms.lib.api.wire import Document, json_bytes, json_response
 
 REQUIRED_KEY = OpenApiParameter(
     HEADER, str, OpenApiParameter.HEADER, required=True, description="The same key and body pay in once."
@@ -82,7 +80,7 @@ class HistoryView(_PortfolioView):
         portfolio = self.portfolio(request, portfolio_id)
         query = KeysetQuery.read_query(request.query_params)
 
-        def document(entry: CapitalEntry) -> dict[str, Any]:
+        def document(entry: CapitalEntry) -> Document:
             return entry_document(entry, portfolio)
 
         return json_response(keyset_of(entries_of(portfolio), query, key="seq", descending=True, document=document))

@@ -1,13 +1,12 @@
 """Capital as the outside sees it: shapes of bodies and answers, and an entry's document."""
 
-from typing import Any
-
 from rest_framework import serializers
 
 from ledger.models import Bucket, CapitalAccount, CapitalEntry
 from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.keysets import Keyset
 from oms.lib.api.shapes import Shape
+from oms.lib.api.wire import Document
 from oms.lib.money import ZERO
 
 
@@ -67,9 +66,9 @@ class Deposit(Shape):
     reason = serializers.CharField(max_length=300)
 
 
-def entry_document(entry: CapitalEntry, portfolio: CapitalAccount) -> dict[str, Any]:
+def entry_document(entry: CapitalEntry, portfolio: CapitalAccount) -> Document:
     """One movement of money."""
-    document: dict[str, Any] = {
+    document: Document = {
         "id": entry.id,
         "seq": entry.seq,
         "portfolioId": portfolio.code,

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.db.models import Q
 from django.http import Http404, HttpResponse
@@ -10,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from ledger.market.hours import HOURS
 from ledger.market.prices import LastPrice, get_prices
 from ledger.models import Instrument
 from oms.lib import clock
@@ -17,9 +17,8 @@ from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.pages import Page, PageQuery, page_of
 from oms.lib.api.shapes import Shape
 from oms.lib.api.views import ApiView
-from oms.lib.api.wire import json_response
+from oms.lib.api.wire import Document, json_response
 
-EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
 _MILLISECOND = Decimal("0.001")
 
 
@@ -28,7 +27,7 @@ class InstrumentQuery(PageQuery):
 
     symbol = serializers.CharField(max_length=40, required=False)
     name = serializers.CharField(max_length=120, required=False)
-    exchange = serializers.ChoiceField(EXCHANGES, required=False)
+    exchange = serializers.ChoiceField(list(HOURS), required=False)
     type = serializers.ChoiceField(Instrument.Type.values, required=False)
 
 
@@ -86,14 +85,14 @@ class InstrumentView(ApiView):
         return json_response(_documents([instrument])[0])
 
 
-def _documents(instruments: list[Instrument]) -> list[dict[str, Any]]:
+def _documents(instruments: list[Instrument]) -> list[Document]:
     now = clock.now()
     prices = get_prices([instrument.pk for instrument in instruments], at=now)
     return [_document(instrument, prices.get(instrument.pk), now) for instrument in instruments]
 
 
-def _document(instrument: Instrument, last: LastPrice | None, now: datetime) -> dict[str, Any]:
-    document: dict[str, Any] = {
+def _document(instrument: Instrument, last: LastPrice | None, now: datetime) -> Document:
+    document: Document = {
         "exchange": instrument.exchange,
         "symbol": instrument.symbol,
         "name": instrument.name,

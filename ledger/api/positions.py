@@ -1,7 +1,6 @@
 """GET /positions: what each portfolio holds, and what it is worth at the last prices."""
 
 from datetime import datetime
-from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
@@ -17,7 +16,7 @@ from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.pages import Page, PageQuery, page_of
 from oms.lib.api.shapes import Shape
 from oms.lib.api.views import ApiView
-from oms.lib.api.wire import json_response
+from oms.lib.api.wire import Document, json_response
 from oms.lib.clock import ist_date
 
 
@@ -73,16 +72,16 @@ class PositionsView(ApiView):
         return json_response(page_of(positions, query, _documents))
 
 
-def _documents(positions: list[Position]) -> list[dict[str, Any]]:
+def _documents(positions: list[Position]) -> list[Document]:
     now = clock.now()
     values = value_positions(positions, at=now)
     return [_document(position, values.get(position.pk), now) for position in positions]
 
 
-def _document(position: Position, value: Valuation | None, now: datetime) -> dict[str, Any]:
+def _document(position: Position, value: Valuation | None, now: datetime) -> Document:
     # The counters of the day are those of its last trading day until it trades again.
     is_today = position.day == ist_date(now)
-    document: dict[str, Any] = {
+    document: Document = {
         "accountId": position.account.code,
         "portfolioId": position.capital_account.code,
         "exchange": position.instrument.exchange,

@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(LISTED_SO_FAR, migrations.RunSQL.noop),
         migrations.RemoveField("instrument", "dumped_at"),
+        migrations.RemoveIndex("instrument", "instrument_token"),
         migrations.AlterField(
             "instrument",
             "token",

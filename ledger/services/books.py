@@ -18,7 +18,8 @@ from compliance.services.alerts import AlertDraft, raise_alerts
 from ledger import selectors
 from ledger.models import AssetTransaction, Bucket, CapitalAccount, CapitalEntry, Position
 from ledger.positions import Effect, Holding, Trade, apply_trade
-from ledger.services.locking import books_locked, create_missing_positions
+from ledger.services.histories import fold, histories
+from ledger.services.locking import books_locked, missing_positions_made
 from ledger.services.reservations import Booking, Fill, InsufficientCapital, PositionKey, Reservation
 from oms.lib.actors import Actor
 from oms.lib.db import (
@@ -62,6 +63,7 @@ class Books:
     _entries: list[CapitalEntry] = field(default_factory=list)
     _transactions: list[AssetTransaction] = field(default_factory=list)
     _closings: dict[UUID, Status] = field(default_factory=dict)
+    _history: dict[int, list[AssetTransaction]] | None = None
     _touched_portfolios: dict[int, CapitalAccount] = field(default_factory=dict)
     _touched_positions: dict[PositionKey, Position] = field(default_factory=dict)
 
@@ -78,9 +80,9 @@ class Books:
         """Lock and load. Positions that do not exist yet are made first if asked for."""
         require_transaction()
         keys = set(position_keys)
-        if create_positions and keys:
-            create_missing_positions(sorted(keys), at)
-        return cls.of(*read_all(*books_locked(portfolio_ids, keys)), actor=actor, at=at)
+        made = [missing_positions_made(keys, at)] if create_positions and keys else []
+        *_, positions, portfolios = read_all(*made, *books_locked(portfolio_ids, keys))
+        return cls.of(positions, portfolios, actor=actor, at=at)
 
     @classmethod
     def of(cls, positions: list[Position], portfolios: list[CapitalAccount], *, actor: Actor, at: datetime) -> "Books":
@@ -158,7 +160,7 @@ class Books:
         reservation.reserved = left - returned
         self._promise(reservation, -min(reservation.units, fill.draws))
         self._book_position(position, reservation.order_id, fill, effect)
-        return Booking(effect, returned, overdrawn=portfolio.free < 0)
+        return Booking(effect, returned)
 
     def release(self, reservation: Reservation, *, failed: bool = False) -> Decimal:
         """Give back all that the order still holds: it ended (or `failed`: refused, or lost). Returns rupees."""
@@ -187,10 +189,10 @@ class Books:
 
     def reverse(self, execution_id: UUID) -> None:
         """Undo one booked execution: refold its position without it and post the differences."""
-        undone = AssetTransaction.objects.get(execution_id=execution_id)
-        position = next(p for p in self.positions.values() if p.pk == undone.position_id)
+        position, history = self._history_with(execution_id)
+        undone = next(row for row in history if row.execution_id == execution_id)
         portfolio = self.portfolios[position.capital_account_id]
-        holding = replay(position, without=undone.pk, booked=self._transactions)
+        holding = fold(history, without=undone.pk)
         tied, profit = holding.allocated - position.allocated, holding.realised - position.realised_pnl
         steps = (
             (Kind.ALLOCATE, max(tied, ZERO), Bucket.FREE, Bucket.ALLOCATED),
@@ -300,7 +302,7 @@ class Books:
         """Let nobody read a stale figure after the commit."""
         codes = [portfolio.code for portfolio in self._touched_portfolios.values()]
         if codes:
-            transaction.on_commit(lambda: selectors.forget_available(codes))
+            transaction.on_commit(lambda: selectors.forget_available(codes), robust=True)
 
     def _position(self, reservation: Reservation) -> Position:
         assert reservation.position_key is not None
@@ -330,27 +332,26 @@ class Books:
             ),
         )  # fmt: skip
 
+    def _history_with(self, execution_id: UUID) -> tuple[Position, list[AssetTransaction]]:
+        """The position that an execution was booked to, with its transactions up to now, oldest first."""
+        if self._history is None:
+            self._history = histories(self.positions.values(), booked=self._transactions)
+        position = next(
+            position
+            for position in self.positions.values()
+            if any(row.execution_id == execution_id for row in self._history[position.pk])
+        )
+        return position, self._history[position.pk]
+
     def _append(self, position: Position, booked: AssetTransaction) -> None:
         position.transaction_seq += 1
         position.updated_at = self.at
         booked.position_id, booked.account_id = position.pk, position.account_id
         booked.seq, booked.booked_at = position.transaction_seq, self.at
         self._transactions.append(booked)
+        if self._history is not None:
+            self._history[position.pk].append(booked)
         self._touched_positions[position.capital_account_id, position.instrument_id, position.product] = position
-
-
-def replay(position: Position, *, without: UUID | None = None, booked: Iterable[AssetTransaction] = ()) -> Holding:
-    """Fold a position from its transactions, in the order of booking, leaving out what was reversed.
-
-    `booked` are transactions of this unit of work that the database does not have yet.
-    """
-    rows = [*position.transactions.order_by("seq"), *(t for t in booked if t.position_id == position.pk)]
-    undone = {t.reverses_id for t in rows if t.reverses_id} | {without}
-    holding = Holding()
-    for row in rows:
-        if row.reverses_id is None and row.pk not in undone:
-            holding = apply_trade(holding, Trade(row.side, row.quantity, row.price, row.unit_margin)).holding
-    return holding
 
 
 def _holding(position: Position) -> Holding:

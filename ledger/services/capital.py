@@ -9,12 +9,13 @@ from django.db import transaction
 from compliance import audit, idempotency
 from compliance.audit import EventType
 from compliance.idempotency import Idempotent
-from compliance.selectors import OPERATOR, User, lock_tradable_accounts, require
+from compliance.selectors import OPERATOR, lock_tradable_accounts, require
 from ledger.models import Bucket, CapitalAccount, CapitalEntry
 from ledger.services.books import Books
 from oms.lib.actors import Actor
 from oms.lib.errors import DomainError, Forbidden
 from oms.lib.money import to_paisa
+from oms.lib.users import User
 from oms.lib.validation import Faults
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -13,7 +13,7 @@ from ledger.models import BrokerInstrument, Instrument
 #: (exchange, symbol)
 Name = tuple[str, str]
 #: What tells two contracts apart, whatever they are called.
-Identity = tuple[Any, ...]
+Identity = tuple[object, ...]
 LONGEST_SYMBOL = Instrument._meta.get_field("symbol").max_length or 0
 
 logger = structlog.get_logger(__name__)

@@ -6,9 +6,10 @@ from django.db import transaction
 
 from compliance import audit
 from compliance.audit import EventType
-from compliance.selectors import OPERATOR, User, lock_trading_account, require
+from compliance.selectors import OPERATOR, lock_trading_account, require
 from ledger.models import CapitalAccount
 from oms.lib.actors import Actor
+from oms.lib.users import User
 from oms.lib.validation import Faults, insert_once
 
 

@@ -50,8 +50,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What a fill did to the books; `overdrawn` says that free capital is now below zero."""
+    """What a fill did to the books: its effect on the position, and the rupees of the reservation that it gave back."""
 
     effect: Effect
     returned: Decimal
-    overdrawn: bool

@@ -9,7 +9,7 @@ from compliance.selectors import account_events
 from compliance.verification import verify_chain
 from ledger.models import CapitalEntry, Position
 from ledger.selectors import trial_balance
-from ledger.services.books import replay
+from ledger.services.histories import replay
 from ledger.services.holdings import HeldBefore, open_holdings
 from ledger.summary import summary
 from oms.lib.actors import BROKER

@@ -30,4 +30,4 @@ def hint(name: str, *arguments: Any) -> None:
             except (OSError, ConnectionError) as error:
                 _log.warning("hint_lost", hint=name, error=str(error))
 
-    transaction.on_commit(tell)
+    transaction.on_commit(tell, robust=True)  # what follows a commit must not look like its failure

@@ -16,7 +16,7 @@ def new_id() -> uuid.UUID:
 def tag_of(row_id: uuid.UUID) -> str:
     """The broker tag of a row: 20 characters of [0-9A-Z], the top 103 bits of its UUID.
 
-    Kite allows 20 alphanumeric characters. The time and 49 random bits remain, so two orders
+    A broker may allow no more than 20 alphanumeric characters. The time and 49 random bits remain, so two orders
     of one millisecond share a tag once in 5e14; the unique constraint catches even that.
     """
     number = row_id.int >> 25

@@ -17,7 +17,7 @@ SECRET_NAMES = re.compile(
     r"password|secret|token|authorization|cookie|checksum|session_key|api_?key|fernet|otp|\bpan\b", re.IGNORECASE
 )
 HIDDEN = "[hidden]"
-# What identifies a request or a login also travels in query strings (the broker's request_token).
+# What identifies a request also travels in query strings, and so does what a broker's login page hands out.
 _QUERY = re.compile(r"\?\S*")
 _BEARER = re.compile(r"((?:Bearer|token|Basic)\s+)[\w.:=+/-]{8,}", re.IGNORECASE)
 

@@ -10,6 +10,9 @@ from django.urls import reverse
 
 from compliance.monitoring import open_alerts, thrown_switches
 from ledger.admin.capital import bucket_shares
+from ledger.market.calendar import Market
+from ledger.market.hours import HOURS
+from ledger.market.next_events import MarketEvent, next_events
 from ledger.monitoring import busiest_portfolios, capital_in_all
 from oms.lib.clock import IST, ist_date, now, start_of_day
 from oms.staff.setup_checklist import checklist
@@ -46,12 +49,21 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "switches": thrown_switches(),
         "opening": checklist(request.user, brokers=brokers, portfolios=portfolios, capital=capital),
         "brokers": brokers,
+        "coming": _coming(at),
         "may_login": request.user.has_perm("orders.change_brokeraccount"),
         "buckets": bucket_shares(buckets.free, buckets.reserved, buckets.allocated),
         "capital": capital,
         "portfolios": portfolios,
     }
     return context
+
+
+def _coming(at: datetime) -> list[tuple[MarketEvent, str]]:
+    """What each exchange does next, with the exchanges that do the same, the soonest first."""
+    together: dict[MarketEvent, list[str]] = {}
+    for exchange in HOURS:
+        together.setdefault(next_events(Market(exchange), at)[0], []).append(exchange)
+    return [(event, ", ".join(together[event])) for event in sorted(together, key=lambda event: event.at)]
 
 
 def _figures(states: dict[State, int], total: int, stuck: int, alerts: int) -> list[dict[str, Any]]:

@@ -3,13 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.urls import reverse
 
 from compliance.monitoring import has_accounts, has_members
 from compliance.selectors import COMPLIANCE, OPERATOR, is_in
+from oms.lib.users import User
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    from ledger.models import CapitalAccount
+    from orders.models import BrokerAccount
+    from orders.reading.monitoring import Routed
+
+    Brokers = Sequence[WithAnnotations[BrokerAccount, Routed]]
 
 #: (title, what it is for, page of the dialog, name of the dialog).
 STEPS = (
@@ -37,7 +46,7 @@ class Step:
 
 
 def checklist(
-    user: AbstractBaseUser | AnonymousUser, *, brokers: Sequence[Any], portfolios: Sequence[Any], capital: Decimal
+    user: User, *, brokers: "Brokers", portfolios: "Sequence[CapitalAccount]", capital: Decimal
 ) -> list[Step]:
     """The steps, when one is undone and the user is of the staff groups; else nothing. One or two short queries."""
     if not is_in(user, OPERATOR, COMPLIANCE):
@@ -59,11 +68,11 @@ def checklist(
     ]  # fmt: skip
 
 
-def _dialog(page: str, name: str, brokers: Sequence[Any], portfolios: Sequence[Any]) -> str:
+def _dialog(page: str, name: str, brokers: "Brokers", portfolios: "Sequence[CapitalAccount]") -> str:
     """The address of a step's dialog; none when it is about a row yet to be chosen."""
     if name in OF_NOTHING:
         return reverse(f"admin:{page}_{name}")
-    rows: list[Any] = {
+    rows: list[int] = {
         "orders_brokeraccount": [broker.pk for broker in brokers],
         "ledger_capitalaccount": [portfolio.pk for portfolio in portfolios],
         "compliance_account": [portfolio.account_id for portfolio in portfolios],

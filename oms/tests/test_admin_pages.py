@@ -1,5 +1,6 @@
 """Every page of the admin site, as each kind of person meets it."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import DjangoAssertNumQueries
+from time_machine import TimeMachineFixture
 
 from compliance.models import Alert, KillSwitch, OrderEvent
 from compliance.services.alerts import raise_alert
 from oms.lib.admin.records import RecordAdmin
-from oms.lib.clock import now
+from oms.lib.clock import IST, now
 from orders.models import BrokerMessage, Execution, Order
 from orders.tests.factories import place, see, send, trade
 from orders.types import BrokerStatus, Unconfirmed
@@ -122,6 +124,22 @@ def test_the_live_page_shows_what_needs_a_person(
     assert "Look at this" in text
     assert "Too fast" in text
     assert sum(bucket["amount"] for bucket in answer.context["buckets"]) == answer.context["capital"]
+
+
+def test_the_live_page_says_what_happens_next(operator: User, client: Client, time_machine: TimeMachineFixture) -> None:
+    """On a holiday: stocks trade again the day after, commodities this evening."""
+    time_machine.move_to(datetime(2026, 11, 24, 12, tzinfo=IST), tick=False)
+    client.force_login(operator)
+    coming = [
+        (f"{event.at.astimezone(IST):%d %H:%M}", event.what, exchanges)
+        for event, exchanges in client.get("/admin/").context["coming"]
+    ]
+    assert coming == [
+        ("24 17:00", "OPEN", "MCX"),
+        ("25 09:00", "PRE_OPEN", "NSE, BSE"),
+        ("25 09:00", "OPEN", "CDS, BCD"),
+        ("25 09:15", "OPEN", "NFO, BFO"),
+    ]
 
 
 def test_the_live_page_costs_the_same_however_much_is_stuck(

@@ -41,7 +41,7 @@ def test_a_part_that_is_busy_or_away_asks_to_come_back(
     def fail(*_: Any, **__: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(placing, "place_orders", fail)
+    monkeypatch.setattr(placing, "place_joined", fail)
     answer = as_trader.send("POST", ORDERS, limit_buy())
     assert is_problem(answer, 503, "unavailable")
     assert int(answer["Retry-After"]) > 0
@@ -51,7 +51,7 @@ def test_a_crash_tells_nothing_but_that_it_happened(as_trader: Client, monkeypat
     def crash(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(placing, "place_orders", crash)
+    monkeypatch.setattr(placing, "place_joined", crash)
     as_trader.raise_request_exception = False
     answer = as_trader.send("POST", ORDERS, limit_buy())
     assert is_problem(answer, 500, "internal_error")

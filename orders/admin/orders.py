@@ -18,6 +18,7 @@ from unfold.decorators import display
 
 from compliance.acting import acting
 from compliance.admin.scoped import AccountScoped
+from compliance.products import ProductCode
 from compliance.selectors import accounts_visible_to
 from oms.lib.admin.actions import ReasonForm, service_action
 from oms.lib.admin.filters import IndianDays, exact
@@ -30,7 +31,6 @@ from orders.services.amendments.asking import request_cancel
 from orders.states import ENDED
 
 ID_TAIL = 8
-PRODUCTS = ("CNC", "MIS", "NRML", "MTF")
 
 
 class ByProduct(DropdownFilter):
@@ -40,7 +40,7 @@ class ByProduct(DropdownFilter):
     parameter_name = "product"
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> Any:
-        return [(product, product) for product in PRODUCTS]
+        return [(product, product) for product in ProductCode.values]
 
     def queryset(self, _request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         return queryset.filter(product=self.value()) if self.value() else queryset

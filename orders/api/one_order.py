@@ -13,8 +13,8 @@ from oms.lib.api.versions import etag, expected_version, is_unchanged
 from oms.lib.api.views import ApiView, body_of
 from orders.api.amending_shapes import CancelOrder, UpdateOrder
 from orders.api.answers import order_response
-from orders.api.documents import OrderDocument
 from orders.api.filters import visible_order
+from orders.reading.documents import OrderDocument
 from orders.services.amendments.asking import request_cancel, request_modify
 from orders.types import Modification, OrderType, TimeInForce
 

@@ -13,10 +13,11 @@ from oms.lib.api.versions import etag
 from oms.lib.api.views import ApiView, body_of
 from oms.lib.api.wire import json_response
 from orders.api.answers import ORDERS, order_documents, placed
-from orders.api.documents import OrderDocument, OrderPage, RefusedOrder
 from orders.api.filters import OrderPageQuery, matching_orders, read_filter
 from orders.api.shapes import PlaceOrder, order_request
-from orders.services.placement import Intent, Placement, place_orders
+from orders.reading.documents import OrderDocument, OrderPage, RefusedOrder
+from orders.services.joining import place_joined
+from orders.services.placement import Intent, Placement
 
 IDEMPOTENCY = OpenApiParameter(
     HEADER,
@@ -40,8 +41,7 @@ class OrdersView(ApiView):
         reference = f"{wanted.account}:{wanted.client_order_id}" if wanted.client_order_id else ""
         key = idempotent(request, placed, own_reference=reference)
         intent = Intent(wanted, actor_of(request, algo_id=wanted.algo_id), request.user, key)
-        (placement,) = place_orders([intent], at=clock.now())
-        return _answer(placement)
+        return _answer(place_joined(intent, at=clock.now()))
 
     @extend_schema(operation_id="listOrders", tags=["Orders"], parameters=[OrderPageQuery], responses=OrderPage)
     def get(self, request: Request) -> HttpResponse:

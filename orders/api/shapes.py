@@ -3,20 +3,28 @@
 Whether an order may be placed is decided by screening; here only whether it can be understood.
 """
 
-from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from compliance.products import ProductCode
+from ledger.market.hours import HOURS
 from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.shapes import Shape
 from oms.lib.money import ZERO
-from orders.types import PRICED, STOPS, UNPRICED, OrderRequest, OrderType, Side, TimeInForce, Variety
+from orders.types import (
+    AUTOMATIC_PROTECTION,
+    PRICED,
+    STOPS,
+    UNPRICED,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+    Variety,
+)
 
-EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
-PRODUCTS = ("CNC", "MIS", "NRML", "MTF")
-AUTOMATIC_PROTECTION = Decimal(-1)
 SYMBOL = r"^([A-Z]{2,4}:)?[A-Z0-9][A-Z0-9&_.\- ]{0,39}$"
 CLIENT_KEY = r"^[\x21-\x7e]+$"
 
@@ -56,9 +64,11 @@ class PlaceOrder(Shape):
     account_id = serializers.CharField(max_length=36)
     portfolio_id = serializers.CharField(max_length=36, required=False, help_text="Default: the account's first.")
     symbol = symbol_field()
-    exchange = serializers.ChoiceField(EXCHANGES, required=False, help_text="Default: NSE.")
+    exchange = serializers.ChoiceField(list(HOURS), required=False, help_text="Default: NSE.")
     side = serializers.ChoiceField(Side.values)
-    type = serializers.ChoiceField(OrderType.values, help_text="STOP is the broker's SL-M, STOP_LIMIT its SL.")
+    type = serializers.ChoiceField(
+        OrderType.values, help_text="STOP turns into MARKET at the stop price, STOP_LIMIT into LIMIT."
+    )
     quantity = quantity_field(help_text="Units, not lots.")
     price = price_field(help_text="Required for LIMIT and STOP_LIMIT, not allowed otherwise.")
     stop_price = price_field(help_text="Required for STOP and STOP_LIMIT, not allowed otherwise.")
@@ -66,7 +76,7 @@ class PlaceOrder(Shape):
     validity_minutes = serializers.IntegerField(
         min_value=1, max_value=1440, required=False, help_text="Required for TTL, not allowed otherwise."
     )
-    product = serializers.ChoiceField(PRODUCTS, default="CNC")
+    product = serializers.ChoiceField(ProductCode.values, default="CNC")
     variety = serializers.ChoiceField(Variety.values, default="regular")
     disclosed_quantity = ExactDecimal(places=0, required=False)
     iceberg_legs = serializers.IntegerField(
@@ -112,7 +122,7 @@ def _inconsistencies(given: dict[str, Any]) -> dict[str, tuple[str, str]]:
     if not 0 <= given.get("disclosed_quantity", ZERO) <= given["quantity"]:
         errors["disclosedQuantity"] = ("out_of_range", "Must be between 0 and the quantity.")
     prefix = given["symbol"].partition(":")[0] if ":" in given["symbol"] else None
-    if prefix is not None and prefix not in EXCHANGES:
+    if prefix is not None and prefix not in HOURS:
         errors["symbol"] = ("unknown_exchange", f"{prefix} is no exchange here.")
     elif prefix is not None and given.get("exchange", prefix) != prefix:
         errors["exchange"] = ("contradiction", f"The symbol says {prefix}.")

@@ -155,10 +155,12 @@ class Broker(Protocol):
     """One logged-in account at one broker. Every method may raise any `BrokerError`."""
 
     def login_url(self, *, state: str) -> str:
-        """Where to send a person to log in; `state` comes back with the request token."""
+        """Where to send a person to log in; `state` comes back with the login."""
         ...
 
-    def open_session(self, request_token: str) -> Session: ...
+    def open_session(self, login_token: str) -> Session:
+        """Exchange what the login page sent a person back with (`BrokerKind.read_login`) for a session."""
+        ...
 
     def close_session(self) -> None: ...
 
@@ -220,7 +222,7 @@ class ReturnedLogin:
     """What a broker's login page sent a person back with: our `state`, and the token to exchange for a session."""
 
     state: str
-    request_token: str = field(repr=False)
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ class Translated:
     def login_url(self, *, state: str) -> str:
         return self._broker.login_url(state=state)
 
-    def open_session(self, request_token: str) -> Session:
-        return self._broker.open_session(request_token)
+    def open_session(self, login_token: str) -> Session:
+        return self._broker.open_session(login_token)
 
     def close_session(self) -> None:
         self._broker.close_session()

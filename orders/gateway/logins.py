@@ -15,10 +15,10 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 
-from compliance.selectors import User
 from oms.lib.actors import SYSTEM, Actor
 from oms.lib.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.redis import client
+from oms.lib.users import User
 from orders.broker_rules import rules_of, simulated_kinds
 from orders.brokers.base import BrokerError, DefiniteRefusal, ReturnedLogin, Session
 from orders.brokers.registry import KINDS, broker_for
@@ -49,7 +49,7 @@ def complete_login(kind: str, query: Mapping[str, str], *, actor: Actor, at: dat
     account = _account(login.broker_account_id)
     if account.kind != kind:
         raise Invalid("This login was begun at another broker.", code="login_state")
-    return _open(account, returned.request_token, actor=actor, at=at, reason=login.reason)
+    return _open(account, returned.token, actor=actor, at=at, reason=login.reason)
 
 
 def _returned(kind: str, query: Mapping[str, str]) -> ReturnedLogin:
@@ -97,7 +97,7 @@ def auto_login(broker_account_id: int, *, at: datetime) -> BrokerAccount:
     if not settings.DEMO or not rules_of(account.kind).is_simulated:
         raise Forbidden("Only the demo logs in by itself, and only where no money is real.")
     returned = _returned(account.kind, _sent_back(broker_for(account).login_url(state="auto")))
-    return _open(account, returned.request_token, actor=SYSTEM, at=at, reason="Automatic login of the demo")
+    return _open(account, returned.token, actor=SYSTEM, at=at, reason="Automatic login of the demo")
 
 
 def _sent_back(login_url: str) -> dict[str, str]:
@@ -112,16 +112,16 @@ def _sent_back(login_url: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(location).query))
 
 
-def _open(account: BrokerAccount, request_token: str, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
-    session = _exchange(account, request_token)
+def _open(account: BrokerAccount, login_token: str, *, actor: Actor, at: datetime, reason: str) -> BrokerAccount:
+    session = _exchange(account, login_token)
     return broker_sessions.record_login(
         account.pk, client_id=session.user_id, access_token=session.access_token, actor=actor, at=at, reason=reason
     )
 
 
-def _exchange(account: BrokerAccount, request_token: str) -> Session:
+def _exchange(account: BrokerAccount, login_token: str) -> Session:
     try:
-        return broker_for(account).open_session(request_token)
+        return broker_for(account).open_session(login_token)
     except DefiniteRefusal as error:
         raise Conflict(f"The broker refused the login: {error.message}", code="login_refused") from None
     except BrokerError as error:

@@ -10,7 +10,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import structlog
 from django.db import OperationalError, connection
@@ -133,10 +132,10 @@ def _room(account: BrokerAccount) -> int:
 
 def _held_up(broker_account_id: int) -> bool:
     """Whether orders wait only for the rate limit to make room."""
-    waiting: Any = BrokerAccount.objects.filter(
+    waiting = BrokerAccount.objects.filter(
         pk=broker_account_id, session_state="OPEN", poll_message="", orders__state="CREATED", orders__broker_order_id=""
     )
-    return bool(waiting.exists())
+    return waiting.exists()
 
 
 def _amend(broker: Broker, dispatch: Dispatch) -> str:

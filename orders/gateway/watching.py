@@ -12,6 +12,7 @@ import structlog
 
 from oms.lib.clock import now
 from oms.lib.redis import client
+from orders.broker_rules import rules_of
 from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired
 from orders.brokers.registry import broker_for
 from orders.gateway.locks import alone
@@ -67,7 +68,10 @@ def _poll(account: BrokerAccount, broker: Broker, begun_at: datetime) -> None:
     # Orders before trades: a trade that happens in between shows too early rather than too late.
     book = broker.order_book()
     apply_book(account.pk, book, broker.trade_book(), at=now())
-    count_misses(account.pk, {row.broker_order_id for row in book}, begun_at=begun_at, at=now())
+    count_misses(
+        account.pk, {row.broker_order_id for row in book}, begun_at=begun_at, at=now(),
+        visible_within=rules_of(account.kind).shows_within,
+    )  # fmt: skip
     lost = []
     for order_id, tag in to_look_for(account.pk):
         read_at = now()

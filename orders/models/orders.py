@@ -9,10 +9,11 @@ from uuid import UUID
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 
 from compliance.canonical import GENESIS
 from oms.lib.ids import new_id
+from oms.lib.money import average
 from oms.lib.triggers import undeletable
 from orders.models.broker_accounts import BrokerAccount
 from orders.models.columns import price_field, quantity_field
@@ -22,6 +23,10 @@ from orders.types import OrderType, Side, TimeInForce, Variety
 
 #: Columns of an order that never change without an event of its chain.
 RECORDED = ("state", "quantity", "price", "stop_price", "type", "filled_quantity", "filled_value", "broker_order_id")
+
+
+#: Whether a waiting order opens more than it closes.
+_OPENS = ExpressionWrapper(Q(reserved_units__lt=F("quantity")), output_field=BooleanField())
 
 
 def _row(name: str) -> str:
@@ -38,7 +43,6 @@ class Order(OrderTransitions):
 
     class Origin(models.TextChoices):
         API = "API"
-        ADMIN = "ADMIN"
         EXTERNAL = "EXTERNAL", "Found at the broker"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -124,7 +128,18 @@ class Order(OrderTransitions):
         indexes = [
             models.Index(fields=["account", "-created_at", "-id"], name="order_of_account"),
             models.Index(fields=["-created_at", "-id"], name="order_latest"),
-            models.Index(fields=["broker_account", "id"], condition=Q(state="CREATED"), name="order_to_send"),
+            # What waits, in the order of sending: what only closes first (see `orders.services.pacing`).
+            models.Index(
+                F("broker_account"),
+                F("account"),
+                F("exchange"),
+                F("algo_id"),
+                _OPENS,
+                F("id"),
+                condition=Q(state="CREATED"),
+                name="order_to_send",
+            ),
+            models.Index(fields=["sent_at"], condition=Q(sent_at__isnull=False), name="order_sent"),
             models.Index(
                 fields=["broker_account", "state"],
                 condition=Q(state__in=sorted(LIVE)),
@@ -166,7 +181,7 @@ class Order(OrderTransitions):
         """Average execution price in rupees to eight decimals; None before the first execution."""
         if not self.filled_quantity:
             return None
-        return (self.filled_value / self.filled_quantity).quantize(Decimal("0.00000001"))
+        return average(self.filled_value, self.filled_quantity)
 
     @property
     def remaining_quantity(self) -> Decimal:

@@ -1,18 +1,23 @@
-"""Reading what became of orders: executions that count, amendments on their way, the execution report."""
+"""What became of orders: the executions that count, amendments on their way, and how well an order was executed."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
 from uuid import UUID
 
-from orders.models import Amendment, Execution, Order
-from orders.states import OPEN_AMENDMENTS
-from orders.types import Side
+from rest_framework import serializers
 
-Row = TypeVar("Row", Execution, Amendment)
+from oms.lib.api.decimals import ExactDecimal
+from oms.lib.api.shapes import Shape
+from oms.lib.api.wire import Document
+from oms.lib.money import average
+from orders.models import Amendment, Execution, Order
+from orders.reading.documents import ExecutionDocument, execution_document, status_members
+from orders.selectors import by_order
+from orders.states import OPEN_AMENDMENTS, PublicStatus, State
+from orders.types import OrderType, Side
+
 BASIS_POINTS = Decimal(10_000)
 _HUNDREDTH = Decimal("0.01")
 
@@ -22,7 +27,7 @@ def effective_executions(order_ids: Sequence[UUID]) -> dict[UUID, list[Execution
     if not order_ids:
         return {}
     rows = Execution.objects.filter(order_id__in=order_ids, reverses=None, reversed_by=None).order_by("id")
-    return _by_order(rows)
+    return by_order(rows)
 
 
 def open_amendments(order_ids: Sequence[UUID]) -> dict[UUID, list[Amendment]]:
@@ -30,14 +35,7 @@ def open_amendments(order_ids: Sequence[UUID]) -> dict[UUID, list[Amendment]]:
     if not order_ids:
         return {}
     rows = Amendment.objects.filter(order_id__in=order_ids, state__in=OPEN_AMENDMENTS).order_by("id")
-    return _by_order(rows)
-
-
-def _by_order(rows: Iterable[Row]) -> dict[UUID, list[Row]]:
-    grouped: dict[UUID, list[Row]] = defaultdict(list)
-    for row in rows:
-        grouped[row.order_id].append(row)
-    return grouped
+    return by_order(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def execution_report(order: Order) -> ExecutionReport:
     return ExecutionReport(
         executions=executions,
         filled_quantity=quantity,
-        average_price=(value / quantity).quantize(Decimal("1e-8")) if quantity else None,
+        average_price=average(value, quantity) if quantity else None,
         value=value,
         charges=sum((e.charges for e in executions), Decimal(0)),
         slippage=_slippage(order, quantity, value),
@@ -94,10 +92,75 @@ def _slippage(order: Order, quantity: Decimal, value: Decimal) -> Slippage | Non
     amount = value - quantity * arrival
     if order.side == Side.SELL:
         amount = -amount
-    per_unit = amount / quantity
     return Slippage(
         arrival,
-        per_unit.quantize(Decimal("1e-8")),
+        average(amount, quantity),
         amount.quantize(_HUNDREDTH),
-        (per_unit / arrival * BASIS_POINTS).quantize(_HUNDREDTH),
+        (amount / quantity / arrival * BASIS_POINTS).quantize(_HUNDREDTH),
     )
+
+
+class SlippageDocument(Shape):
+    """Against the price when the order was accepted; positive is worse than that price."""
+
+    arrival_price = ExactDecimal()
+    per_unit = ExactDecimal()
+    amount = ExactDecimal()
+    basis_points = ExactDecimal()
+
+
+class ExecutionReportDocument(Shape):
+    """How well an order was executed; value and charges in rupees."""
+
+    order_id = serializers.UUIDField()
+    account_id = serializers.CharField()
+    exchange = serializers.CharField()
+    symbol = serializers.CharField()
+    side = serializers.ChoiceField(Side.values)
+    type = serializers.ChoiceField(OrderType.values)
+    status = serializers.ChoiceField(PublicStatus.values)
+    state = serializers.ChoiceField(State.values)
+    quantity = ExactDecimal(places=0)
+    filled_quantity = ExactDecimal(places=0)
+    fills = serializers.IntegerField()
+    average_price = ExactDecimal(required=False)
+    value = ExactDecimal()
+    charges = ExactDecimal()
+    slippage = SlippageDocument(required=False)
+    first_fill_at = serializers.DateTimeField(required=False)
+    last_fill_at = serializers.DateTimeField(required=False)
+    completed_at = serializers.DateTimeField(required=False)
+    executions = ExecutionDocument(many=True)
+
+
+def execution_report_document(order: Order, report: ExecutionReport) -> Document:
+    """The report as it is sent. The order must have been read with its account."""
+    document: Document = {
+        "orderId": order.id,
+        "accountId": order.account.code,
+        "exchange": order.exchange,
+        "symbol": order.symbol,
+        "side": order.side,
+        "type": order.type,
+        **{name: value for name, value in status_members(order).items() if name in {"status", "state", "quantity"}},
+        "filledQuantity": report.filled_quantity,
+        "fills": len(report.executions),
+        "value": report.value,
+        "charges": report.charges,
+        "executions": [execution_document(execution) for execution in report.executions],
+    }
+    optional: Document = {
+        "averagePrice": report.average_price,
+        "firstFillAt": report.first_fill_at,
+        "lastFillAt": report.last_fill_at,
+        "completedAt": report.completed_at,
+    }
+    if report.slippage:
+        optional["slippage"] = {
+            "arrivalPrice": report.slippage.arrival_price,
+            "perUnit": report.slippage.per_unit,
+            "amount": report.slippage.amount,
+            "basisPoints": report.slippage.basis_points,
+        }
+    document.update((name, value) for name, value in optional.items() if value is not None)
+    return document

@@ -7,18 +7,18 @@ one whose fate is unknown, or an amendment that the broker has not settled.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TypedDict
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncMinute
+from django_stubs_ext import WithAnnotations
 
 from oms.lib.clock import start_of_day
+from oms.lib.users import User
 from orders.models import Amendment, BrokerAccount, Order, Routing
 from orders.selectors import orders_visible_to
 from orders.states import LIVE, OPEN_AMENDMENTS, State
 
-User = AbstractBaseUser | AnonymousUser
 UNKNOWN_FOR = timedelta(seconds=10)
 IN_FLIGHT_FOR = timedelta(seconds=30)
 AMENDING_FOR = timedelta(minutes=1)
@@ -58,7 +58,13 @@ def stuck_amendments(user: User, at: datetime, *, limit: int) -> Sequence[Amendm
     return list(mine.select_related("order", "order__account").order_by("created_at")[:limit])
 
 
-def broker_accounts() -> Sequence[Any]:
+class Routed(TypedDict):
+    """What `broker_accounts` adds to each: whether any account's orders are sent through it."""
+
+    is_routed: bool
+
+
+def broker_accounts() -> "Sequence[WithAnnotations[BrokerAccount, Routed]]":
     """Every broker account with the state of its session, and whether anything `is_routed` to it."""
     routed = Exists(Routing.objects.filter(broker_account=OuterRef("pk")))
     return list(BrokerAccount.objects.annotate(is_routed=routed).order_by("name"))

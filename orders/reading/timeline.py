@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 
@@ -22,6 +22,10 @@ from oms.lib.admin.formats import rupees
 from oms.lib.money import ZERO, decimal_text
 from orders.models import Amendment, BrokerMessage, Execution, Order
 from orders.states import OPEN_AMENDMENTS
+
+if TYPE_CHECKING:
+    from compliance.models import OrderEvent
+    from ledger.models import CapitalEntry
 
 PEOPLE = {"TRADER", "OPERATOR", "OFFICER", "ALGO"}
 #: What tells most of an event without terms, money or a trade.
@@ -52,13 +56,13 @@ class TimelineItem:
     at: datetime
     lane: Lane
     name: str
-    row: Any
+    row: "OrderEvent | CapitalEntry | Execution | Amendment | BrokerMessage"
     gist: str = ""
     actor: str = ""
     amount: Decimal | None = None
-    facts: Sequence[tuple[str, Any]] = ()
-    checks: Sequence[Mapping[str, Any]] = ()
-    raw: Any = None
+    facts: Sequence[tuple[str, object]] = ()
+    checks: Sequence[Mapping[str, object]] = ()
+    raw: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +121,6 @@ def story_of(order: Order) -> Story:
     )
 
 
-def timeline(order: Order) -> list[TimelineItem]:
-    """The items of `story_of`, oldest first."""
-    return [item for moment in story_of(order).moments for item in moment.items]
-
-
 def _moments(items: Sequence[TimelineItem]) -> Iterator[Moment]:
     before: datetime | None = None
     for at, group in groupby(items, key=lambda item: item.at):
@@ -129,7 +128,7 @@ def _moments(items: Sequence[TimelineItem]) -> Iterator[Moment]:
         before = at
 
 
-def _names(events: Iterable[Any], amendments: Iterable[Amendment]) -> dict[str, str]:
+def _names(events: "Iterable[OrderEvent]", amendments: Iterable[Amendment]) -> dict[str, str]:
     """Who acted, by "TYPE:id" as rows name actors: people by their user name. One query."""
     actors = {(e.actor_type, e.actor_id) for e in events} | {
         tuple(a.requested_by.split(":", 1)) for a in amendments if ":" in a.requested_by
@@ -145,7 +144,7 @@ def _called(actor_type: str, name: str) -> str:
     return kind if name.lower() in {kind, "oms"} else f"{kind} {name}"
 
 
-def _event(event: Any, people: Mapping[str, str]) -> TimelineItem:
+def _event(event: "OrderEvent", people: Mapping[str, str]) -> TimelineItem:
     data = event.data
     return TimelineItem(
         at=event.recorded_at,
@@ -178,7 +177,7 @@ def _gist(data: Mapping[str, Any]) -> str:
     return " · ".join(str(data[name]) for name in TELLING if data.get(name))
 
 
-def _scalars(data: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _scalars(data: Mapping[str, Any]) -> list[tuple[str, object]]:
     return [
         (key.replace("_", " "), value)
         for key, value in data.items()
@@ -186,7 +185,7 @@ def _scalars(data: Mapping[str, Any]) -> list[tuple[str, Any]]:
     ]
 
 
-def _entry(entry: Any, people: Mapping[str, str]) -> TimelineItem:
+def _entry(entry: "CapitalEntry", people: Mapping[str, str]) -> TimelineItem:
     return TimelineItem(
         at=entry.created_at,
         lane=Lane.CAPITAL,
@@ -264,7 +263,7 @@ def _message(message: BrokerMessage) -> TimelineItem:
     )
 
 
-def _capital(entries: Sequence[Any]) -> CapitalStory:
+def _capital(entries: "Sequence[CapitalEntry]") -> CapitalStory:
     def total(*kinds: str, debit: str = "", credit: str = "") -> Decimal:
         return sum(
             (e.amount for e in entries if e.kind in kinds and debit in (e.debit, "") and credit in (e.credit, "")), ZERO

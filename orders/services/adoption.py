@@ -17,6 +17,7 @@ from oms.lib.ids import new_id
 from orders.models import BrokerAccount, Order
 from orders.selectors import known_orders
 from orders.services.desk import Desk
+from orders.services.endings import progress
 from orders.states import Event
 from orders.types import PRICED, STOPS, OrderSnapshot, OrderType
 
@@ -42,7 +43,7 @@ def adopt(broker_account_id: int, strangers: Sequence[OrderSnapshot], *, at: dat
             desk.add(order)
             owner = {"account": broker_account.default_account.code, "ucc": broker_account.default_account.ucc}
             desk.note(order, EventType.ORDER_ADOPTED, owner | _described(order, snapshot))
-            desk.fire(order, Event.ACK, {"broker_order_id": order.broker_order_id})
+            progress(desk, order, Event.ACK, {"broker_order_id": order.broker_order_id})
         desk.alert(
             order, key=f"external:{broker_account_id}:{ist_date(at)}", kind="EXTERNAL_ORDER",
             summary=f"Orders that were not sent from here appeared at {broker_account.name}, the latest {order}",

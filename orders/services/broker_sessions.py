@@ -16,13 +16,14 @@ from django.db import transaction
 
 from compliance import audit
 from compliance.audit import EventType
-from compliance.selectors import OPERATOR, User, require
+from compliance.selectors import OPERATOR, require
 from compliance.services.alerts import raise_alert, resolve_alert
 from oms.lib.actors import SYSTEM, Actor
 from oms.lib.clock import IST
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from oms.lib.hints import hint
 from oms.lib.redis import client
+from oms.lib.users import User
 from oms.lib.validation import Faults
 from orders.broker_rules import rules_of
 from orders.models import BrokerAccount
@@ -42,12 +43,6 @@ class PendingLogin:
     user_id: str
     session_id: str
     reason: str
-
-
-def session_is_open(account: BrokerAccount, at: datetime) -> bool:
-    """Whether calls may be made: logged in, and the day of the token not over."""
-    expires_at = account.session_expires_at
-    return account.session_state == State.OPEN and expires_at is not None and at < expires_at
 
 
 def start_login(broker_account_id: int, *, user: AbstractBaseUser, actor: Actor, reason: str) -> str:

@@ -6,23 +6,25 @@ open amendments) is read for all of them at once, when it is first asked for. Lo
 ascending, then the books (positions, then capital accounts).
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from compliance import audit
 from compliance.audit import EventDraft, EventType
 from compliance.services.alerts import AlertDraft, raise_alerts
-from ledger.selectors import instruments_by_id, open_reservations
+from ledger.selectors import instruments_by_id, reserved_for
 from ledger.services.books import Books, PositionKey, Reservation
+from ledger.services.locking import books_locked, missing_positions_made
 from oms.lib.actors import Actor
-from oms.lib.db import fetch_models, insert_rows, one_round_trip, require_transaction, update_rows
+from oms.lib.db import Read, fetch_models, insert_rows, one_round_trip, read_all, require_transaction, update_rows
 from oms.lib.money import ZERO
 from orders import lifecycle
 from orders.models import Amendment, BrokerMessage, Execution, Order
+from orders.selectors import by_order
 from orders.states import OPEN_AMENDMENTS, AmendmentEvent, Event
 
 if TYPE_CHECKING:
@@ -49,6 +51,13 @@ AMENDMENT_COLUMNS = ("state", "steps", "attempts", "due_at", "sent_at", "message
 AMENDMENT_ON_ASKING = tuple(column.name for column in Amendment._meta.concrete_fields)
 
 
+class Refusal(NamedTuple):
+    """Why an order was refused: a code for programs, a reason for people."""
+
+    code: str
+    reason: str
+
+
 @dataclass
 class Desk:
     """Make one with `Desk.open`, or directly for orders that do not exist yet.
@@ -67,6 +76,7 @@ class Desk:
     _events: list[EventDraft] = field(default_factory=list)
     _new: list[Order] = field(default_factory=list)
     _changed: dict[UUID, Order] = field(default_factory=dict)
+    _unsettled: "dict[UUID, Change]" = field(default_factory=dict)
     _executions: list[Execution] = field(default_factory=list)
     _messages: list[BrokerMessage] = field(default_factory=list)
     _asked: list[Amendment] = field(default_factory=list)
@@ -103,26 +113,30 @@ class Desk:
     def bring(self, books: Books) -> None:
         """Work on books that the caller has opened, instead of opening them; they cover all orders on the desk."""
         self._books = books
-        self._load_reservations()
+        if self.orders:
+            self._hold(*read_all(*self._holdings_reads()))
 
     def _open_books(self) -> Books:
-        self._load_reservations()
-        self._books = Books.open(
-            portfolio_ids=[order.portfolio_id for order in self.orders.values()],
-            position_keys=[key for order in self.orders.values() if (key := position_key(order))],
-            create_positions=self.executes,
-            actor=self.actor,
-            at=self.at,
+        """Lock and read all that belongs to the books, in one round trip."""
+        require_transaction()
+        orders = self.orders.values()
+        keys = {key for order in orders if (key := position_key(order))}
+        made = [missing_positions_made(keys, self.at)] if self.executes and keys else []
+        *_, positions, portfolios, held, instruments = read_all(
+            *made, *books_locked([order.portfolio_id for order in orders], keys), *self._holdings_reads()
         )
+        self._books = Books.of(positions, portfolios, actor=self.actor, at=self.at)
+        self._hold(held, instruments)
         return self._books
 
-    def _load_reservations(self) -> None:
-        orders = [order for order in self.orders.values() if order.id not in self._reservations]
-        if not orders:
-            return
-        held = open_reservations([order.id for order in orders])
-        self._instruments = instruments_by_id(order.instrument_id for order in orders if order.instrument_id)
-        for order in orders:
+    def _holdings_reads(self) -> "tuple[Read[dict[UUID, Decimal]], Read[dict[int, Instrument]]]":
+        return reserved_for(list(self.orders)), instruments_by_id(o.instrument_id for o in self.orders.values())
+
+    def _hold(self, held: "Mapping[UUID, Decimal]", instruments: "dict[int, Instrument]") -> None:
+        self._instruments = instruments
+        for order in self.orders.values():
+            if order.id in self._reservations:
+                continue
             self._reservations[order.id] = Reservation(
                 order_id=order.id,
                 portfolio_id=order.portfolio_id,
@@ -139,16 +153,15 @@ class Desk:
         return [a for a in self._open_amendments[order.id] if a.state in OPEN_AMENDMENTS]
 
     def _load_amendments(self) -> dict[UUID, list[Amendment]]:
-        found: dict[UUID, list[Amendment]] = defaultdict(list)
-        rows = fetch_models(
-            Amendment,
-            "WHERE t.order_id = ANY(%(orders)s) AND t.state = ANY(%(open)s) ORDER BY t.created_at, t.id",
-            {"orders": list(self.orders), "open": sorted(OPEN_AMENDMENTS)},
-        )
-        for amendment in (*rows, *self._asked):
-            # One that a service has read and changed already is the one that counts.
-            found[amendment.order_id].append(self._amended.get(amendment.id, amendment))
-        return found
+        rows: list[Amendment] = []
+        if ids := self.orders.keys() - {order.id for order in self._new}:
+            rows = fetch_models(
+                Amendment,
+                "WHERE t.order_id = ANY(%(orders)s) AND t.state = ANY(%(open)s) ORDER BY t.created_at, t.id",
+                {"orders": list(ids), "open": sorted(OPEN_AMENDMENTS)},
+            )
+        # One that a service has read and changed already is the one that counts.
+        return by_order(self._amended.get(amendment.id, amendment) for amendment in (*rows, *self._asked))
 
     def fire(
         self,
@@ -156,22 +169,32 @@ class Desk:
         event: Event,
         data: dict[str, Any] | None = None,
         *,
+        refusal: Refusal | None = None,
         recorded_as: EventType | None = None,
         actor: Actor | None = None,
         broker_time: str = "",
     ) -> "Change | None":
-        """Advance the order and record it. None when the event is stale or a repeat.
+        """Advance the order and record it. None when the event is stale or a repeat, and then no `refusal` is kept.
 
         What has a name of its own (`recorded_as`) is a fact that is recorded even where it leaves the state as it
-        was: a further part of an order that is part-filled already.
+        was: a further part of an order that is part-filled already. What a change demands beyond the order itself
+        is done by `orders.services.endings`, which most services call instead of this.
         """
         change = lifecycle.advance(order, event, at=self.at)
         if change is not None:
             self.revise(order)
+            earlier = self._unsettled.get(order.id)
+            self._unsettled[order.id] = earlier.then(change) if earlier else change
+            if refusal is not None and not order.rejection_reason:
+                order.rejection_code, order.rejection_reason = refusal.code[:40], refusal.reason[:500]
         name = recorded_as or (change.recorded_as if change else None)
         if name is not None:
             self.note(order, name, {"state": order.state, **(data or {})}, actor=actor, broker_time=broker_time)
         return change
+
+    def take_change(self, order: Order) -> "Change | None":
+        """What was fired on the order since this was last asked, as one change. For `orders.services.endings`."""
+        return self._unsettled.pop(order.id, None)
 
     def revise(self, order: Order) -> None:
         """The order is no longer what its readers know: the version that they name must be a new one."""
@@ -248,6 +271,7 @@ class Desk:
 
     def write(self) -> None:
         """Write everything in one round trip. Events are first, since recording moves the heads that orders carry."""
+        assert not self._unsettled, "call endings.settle for what was fired, before it is written"
         with one_round_trip():
             self._send_rows()
         if self._books is not None:

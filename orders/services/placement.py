@@ -12,7 +12,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 
 from compliance import idempotency
@@ -30,18 +29,18 @@ from oms.lib.errors import Conflict, DomainError, Invalid, NotFound
 from oms.lib.hints import hint
 from oms.lib.ids import new_id, tag_of
 from oms.lib.money import ZERO
+from oms.lib.users import User
 from orders.models import Order
 from orders.services import postings
-from orders.services.desk import Desk
-from orders.services.surroundings import Intake, Line, Market, gather, market_of
+from orders.services.desk import Desk, Refusal
+from orders.services.endings import progress
+from orders.services.surroundings import Intake, Line, Listings, gather, listings_of
 from orders.states import Event, State
 from orders.types import OrderRequest
 
 if TYPE_CHECKING:
     from compliance.models import Account
     from ledger.models import Instrument
-
-User = AbstractBaseUser | AnonymousUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +85,17 @@ def place_orders(intents: Sequence[Intent], *, at: datetime) -> list[Placement]:
     """
     if not intents:
         raise Invalid("Send at least one order.", code="empty")
-    market = market_of([intent.request for intent in intents], at=at)
+    listings = listings_of([intent.request for intent in intents], at=at)
     while True:
         try:
-            return _place(intents, market, at)
+            return _place(intents, listings, at)
         except KeyReused:
             # Somebody took one of the keys for an account that we hold no lock of, and has committed: nothing of
             # ours stands, and beginning anew we see that answer. Each time there is one key less to be taken.
             continue
 
 
-def _place(intents: Sequence[Intent], market: Market, at: datetime) -> list[Placement]:
+def _place(intents: Sequence[Intent], listings: Listings, at: datetime) -> list[Placement]:
     with transaction.atomic(durable=True):
         # The accounts' locks come first, along with BEGIN: a twin of a key waits there and then finds its answer.
         _, accounts, answered = read_all(
@@ -107,7 +106,7 @@ def _place(intents: Sequence[Intent], market: Market, at: datetime) -> list[Plac
         placements = {n: _beforehand(intent, accounts, answered) for n, intent in enumerate(intents)}
         fresh = {n: intents[n] for n, placement in placements.items() if placement is None}
         if fresh:
-            placements |= _take_all(fresh, accounts, market, at)
+            placements |= _take_all(fresh, accounts, listings, at)
     return [placement for placement in placements.values() if placement is not None]
 
 
@@ -127,12 +126,12 @@ def _beforehand(
 
 
 def _take_all(
-    intents: Mapping[int, Intent], accounts: Mapping[Trading, "Account"], market: Market, at: datetime
+    intents: Mapping[int, Intent], accounts: Mapping[Trading, "Account"], listings: Listings, at: datetime
 ) -> dict[int, Placement]:
     """Decide each intent in turn, then write the orders and their answers at once."""
     requests, actor = [intent.request for intent in intents.values()], next(iter(intents.values())).actor
     mine = {intent.request.account: accounts[intent.trading] for intent in intents.values()}
-    intake = gather(requests, mine, market, actor=actor, at=at)
+    intake = gather(requests, mine, listings, actor=actor, at=at)
     desk = Desk(actor=actor, at=at)
     desk.bring(intake.books)
     placements: dict[int, Placement] = {}
@@ -231,9 +230,9 @@ def _denied(verdict: Verdict, code: Denial, message: str, value: object, limit: 
 
 
 def _refuse(order: Order, line: Line, desk: Desk, verdict: Verdict, denial: Finding) -> None:
-    order.rejection_code, order.rejection_reason = denial.code.value, denial.message[:500]
     data = {**_description(order, line, verdict), "reason": denial.message}
-    desk.fire(order, Event.DEF_REJECT, data, recorded_as=EventType.RISK_REJECTED)
+    refusal = Refusal(denial.code.value, denial.message)
+    progress(desk, order, Event.DEF_REJECT, data, refusal=refusal, recorded_as=EventType.RISK_REJECTED)
 
 
 def _order(intent: Intent, line: Line, *, at: datetime) -> Order:

@@ -4,19 +4,20 @@ Works on an open desk; nothing is written here. The events that record the movem
 """
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING
 
 from compliance.audit import EventType
 from ledger.positions import Trade
 from ledger.rates import RateCard, capital_needed, charges_on, rate_card, reserve_price
 from ledger.services.books import Booking, Fill, Reservation
-from ledger.services.books import Status as ReserveStatus
 from oms.lib.clock import ist_date
 from oms.lib.money import ZERO
 from orders.models import Execution, Order
 from orders.services.desk import Desk
-from orders.states import State
 from orders.types import OrderType, Terms, TimeInForce
+
+if TYPE_CHECKING:
+    from ledger.models import Instrument
 
 
 def terms_of(order: Order) -> Terms:
@@ -35,7 +36,9 @@ def worst_price(order: Order, terms: Terms, last_price: Decimal | None) -> Decim
     )  # fmt: skip
 
 
-def need_of(card: RateCard, order: Order, instrument: Any, terms: Terms, closes: Decimal, price: Decimal) -> Decimal:
+def need_of(
+    card: RateCard, order: Order, instrument: "Instrument", terms: Terms, closes: Decimal, price: Decimal
+) -> Decimal:
     """Rupees that the unexecuted part of `terms` needs in reserve when `closes` of its units close a position."""
     remaining = terms.quantity - order.filled_quantity
     return capital_needed(
@@ -44,7 +47,7 @@ def need_of(card: RateCard, order: Order, instrument: Any, terms: Terms, closes:
     )  # fmt: skip
 
 
-def note_capital(desk: Desk, order: Order, type: EventType, amount: Decimal, **more: Any) -> None:
+def note_capital(desk: Desk, order: Order, type: EventType, amount: Decimal, **more: object) -> None:
     """Record a movement of the order's capital with the buckets as they stand after it."""
     portfolio = desk.books.portfolios[order.portfolio_id]
     data = {
@@ -65,8 +68,10 @@ def reserve(
 
 
 def release(desk: Desk, order: Order, *, failed: bool = False) -> None:
-    """Give back whatever an order still holds, because it ended."""
+    """Give back whatever an order still holds, because it ended. One that never held anything has nothing to do."""
     reservation = desk.reservations[order.id]
+    if not (reservation.reserve_id or reservation.reserved or reservation.units):
+        return
     units = reservation.units
     amount = desk.books.release(reservation, failed=failed)
     if amount or units:
@@ -116,15 +121,9 @@ def book_execution(desk: Desk, order: Order, execution: Execution, *, replaces: 
     return booking
 
 
-def reinstate(desk: Desk, order: Order, before: State) -> None:
-    """Make the reservation whole for an order that was in doubt and is working after all.
-
-    One of unknown outcome kept its capital; one that we gave up reserves again, into overdraft if need be.
-    """
+def reserve_again(desk: Desk, order: Order) -> None:
+    """Reserve for an order that we had given up and that is working after all, into overdraft if need be."""
     reservation = desk.reservations[order.id]
-    if before is State.UNKNOWN:
-        desk.books.mark_reserve(reservation, ReserveStatus.PENDING)
-        return
     if reservation.position_key is None:
         return
     closes = min(desk.books.closable(reservation.position_key, order.side), order.remaining_quantity)

@@ -4,62 +4,81 @@
 look-up that failed counts for nothing.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
 
-from compliance.selectors import was_raised
+from compliance.selectors import raised_among
 from oms.lib.actors import SYSTEM
+from oms.lib.db import fetch_rows
 from orders import alert_keys
 from orders.models import Amendment, Order
-from orders.order_day import is_over
-from orders.selectors import expected_in_book
-from orders.services import postings
-from orders.services.amendments.outcomes import SETTLES_WITHIN, close_with
+from orders.order_day import DAY_LASTS, day_parameters, is_over
+from orders.services.amendments.outcomes import SETTLES_WITHIN
 from orders.services.desk import Desk
-from orders.states import EFFECT_DUE, Event, State
+from orders.services.endings import progress
+from orders.states import EFFECT_DUE, WORKING, Event, State
 
 #: A poll begun earlier than this after the attempt may simply have been too early.
 VISIBLE_WITHIN = timedelta(seconds=5)
 COMPLETE_MISSES = 5
 LOOKS_PER_CYCLE = 10
+# In the statement's text, so that its plan can use the index of live orders.
+_WORKING = ", ".join(f"'{state}'" for state in sorted(WORKING))
 
 
-def count_misses(broker_account_id: int, shown: Collection[str], *, begun_at: datetime, at: datetime) -> None:
+def count_misses(
+    broker_account_id: int,
+    shown: Collection[str],
+    *,
+    begun_at: datetime,
+    at: datetime,
+    visible_within: timedelta = VISIBLE_WITHIN,
+) -> None:
     """Count one complete poll, begun at `begun_at`, against every order that it ought to have shown.
 
-    `shown` are the broker order ids in it. Working orders of an earlier day that are gone have expired, as far as
-    we know; those of unknown outcome are left to an operator. An alert names either.
+    `shown` are the broker order ids in it; what was sent less than `visible_within` before need not be among them.
+    Working orders of an earlier day that are gone have expired, as far as we know; those of unknown outcome are left
+    to an operator. An alert names either.
     """
+    doubtful = _doubtful(broker_account_id, sent_before=begun_at - visible_within, at=at)
+    absent = [pk for pk, broker_order_id in doubtful if broker_order_id not in shown]
+    if not absent:
+        return
     with transaction.atomic(durable=True):
-        absent = [
-            order.pk
-            for order in expected_in_book(broker_account_id).only("pk", "broker_order_id", "sent_at")
-            if order.broker_order_id not in shown and _was_due(order, begun_at)
-        ]
         desk = Desk.open(absent, actor=SYSTEM, at=at)
-        over = [o for o in desk.orders.values() if o.state != State.UNKNOWN and is_over(o, at)]
-        for order in desk.orders.values():
-            if order.state == State.UNKNOWN or order in over:
-                order.complete_misses += 1
-                desk.touch(order)
-            if order in over and order.complete_misses >= COMPLETE_MISSES:
+        missed = [
+            o for o in desk.orders.values() if o.state == State.UNKNOWN or (o.state in WORKING and is_over(o, at))
+        ]
+        for order in missed:
+            order.complete_misses += 1
+            desk.touch(order)
+        over = [o for o in missed if o.complete_misses >= COMPLETE_MISSES and is_over(o, at)]
+        for order in over:
+            if order.state != State.UNKNOWN:
                 _expire(desk, order)
-            if order.state == State.UNKNOWN and order.complete_misses >= COMPLETE_MISSES and is_over(order, at):
-                _leave_to_an_operator(desk, order)
-        close_with(desk, over)
+        _leave_to_an_operator(desk, [order for order in over if order.state == State.UNKNOWN])
         desk.write()
 
 
-def _was_due(order: Order, begun_at: datetime) -> bool:
-    return order.sent_at is None or begun_at - order.sent_at >= VISIBLE_WITHIN
+def _doubtful(broker_account_id: int, *, sent_before: datetime, at: datetime) -> list[tuple[UUID, str]]:
+    """Orders that a book says something about by not showing them, as (id, broker order id).
+
+    Those of unknown outcome, and those that work though their day is over: seldom any, whatever the book's length.
+    """
+    rows = fetch_rows(
+        f"""SELECT o.id, o.broker_order_id FROM orders_order AS o
+            WHERE o.broker_account_id = %(broker)s AND (o.sent_at IS NULL OR o.sent_at <= %(sent_before)s)
+              AND (o.state = 'UNKNOWN' OR o.state IN ({_WORKING}) AND NOT ({DAY_LASTS}))""",  # noqa: S608  no value is in it
+        {"broker": broker_account_id, "sent_before": sent_before, **day_parameters(at)},
+    )
+    return [(pk, broker_order_id) for pk, broker_order_id in rows]
 
 
 def _expire(desk: Desk, order: Order) -> None:
-    desk.fire(order, Event.B_EXPIRE, {"reason": "gone from the order book after its day"})
-    postings.release(desk, order)
+    progress(desk, order, Event.B_EXPIRE, {"reason": "gone from the order book after its day"})
     desk.alert(
         order, key=f"gone:{order.id}", kind="GONE_OVERNIGHT", severity="CRITICAL",
         summary=f"{order} of {order.trade_date} was working when last seen and is taken to have expired: "
@@ -67,19 +86,21 @@ def _expire(desk: Desk, order: Order) -> None:
     )  # fmt: skip
 
 
-def _leave_to_an_operator(desk: Desk, order: Order) -> None:
+def _leave_to_an_operator(desk: Desk, orders: Sequence[Order]) -> None:
     """Today's book says nothing of another day's orders: the capital stays reserved until somebody knows.
 
     Said once, though every later poll finds the same.
     """
-    key = alert_keys.unresolved(order.id)
-    if was_raised(key):
-        return
-    desk.alert(
-        order, key=key, kind="UNRESOLVED_YESTERDAY", severity="CRITICAL",
-        summary=f"Nobody knows whether {order} (tag {order.tag}) of {order.trade_date} reached the broker, whose book "
-        "no longer tells: look in its order history of that day; the capital stays reserved until then",
-    )  # fmt: skip
+    keys = {order.id: alert_keys.unresolved(order.id) for order in orders}
+    told = raised_among(keys.values())
+    for order in orders:
+        if keys[order.id] not in told:
+            desk.alert(
+                order, key=keys[order.id], kind="UNRESOLVED_YESTERDAY", severity="CRITICAL",
+                summary=f"Nobody knows whether {order} (tag {order.tag}) of {order.trade_date} reached the broker, "
+                "whose book no longer tells: look in its order history of that day; the capital stays reserved until "
+                "then",
+            )  # fmt: skip
 
 
 def to_look_for(broker_account_id: int) -> list[tuple[UUID, str]]:
@@ -92,12 +113,12 @@ def to_look_for(broker_account_id: int) -> list[tuple[UUID, str]]:
 
 def overdue_amendments(broker_account_id: int, *, at: datetime) -> list[str]:
     """Broker order ids whose amendment the polls have not settled in time: each deserves a targeted look."""
-    rows = Amendment.objects.filter(
-        order__broker_account_id=broker_account_id,
-        state__in=EFFECT_DUE,
-        sent_at__lt=at - SETTLES_WITHIN,
-    ).exclude(order__broker_order_id="")
-    return list(rows.values_list("order__broker_order_id", flat=True).distinct()[:LOOKS_PER_CYCLE])
+    # In two steps: one join may be planned from the side of the orders, which are all of the broker account's.
+    overdue = Amendment.objects.filter(state__in=EFFECT_DUE, sent_at__lt=at - SETTLES_WITHIN)
+    orders = Order.objects.filter(
+        pk__in=list(overdue.values_list("order_id", flat=True)), broker_account_id=broker_account_id
+    ).exclude(broker_order_id="")
+    return list(orders.values_list("broker_order_id", flat=True)[:LOOKS_PER_CYCLE])
 
 
 def mark_lost(order_ids: Iterable[UUID], *, at: datetime) -> int:
@@ -109,8 +130,7 @@ def mark_lost(order_ids: Iterable[UUID], *, at: datetime) -> int:
         desk = Desk.open(order_ids, actor=SYSTEM, at=at)
         orders = [o for o in desk.orders.values() if _may_be_lost(o, at)]
         for order in orders:
-            desk.fire(order, Event.NOT_FOUND, {"complete_polls": order.complete_misses, "targeted_looks": 1})
-            postings.release(desk, order, failed=True)
+            progress(desk, order, Event.NOT_FOUND, {"complete_polls": order.complete_misses, "targeted_looks": 1})
         desk.write()
     return len(orders)
 

@@ -1,29 +1,34 @@
 """Sending orders: claiming them durably before any broker call, and applying what the call came to.
 
-The task that calls the broker sits between `claim_orders` and `answer_place`, outside any transaction.
+The task that calls the broker sits between `claim_orders` and `answer_placements`, outside any transaction.
 An order is claimed once; whatever happens to the worker after that, nobody sends it again under this row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 
-from ledger.services.books import Status as ReserveStatus
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_rows
 from orders.models import BrokerMessage, Order
 from orders.order_day import DAY_LASTS, day_parameters
 from orders.services import postings
-from orders.services.amendments.outcomes import close_with
-from orders.services.desk import Desk
+from orders.services.desk import Desk, Refusal
+from orders.services.endings import progress
 from orders.services.halts import Halt, halts_of
-from orders.states import Event, State
+from orders.services.isolation import apply_isolated
+from orders.services.pacing import take_turn
+from orders.states import Event
 from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Side, Unconfirmed, Variety
 
 #: A broker call is bounded by 7 s and tried for 2 s more; an older claim has nobody left to answer for it.
 ABANDONED_AFTER = timedelta(seconds=10)
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +40,33 @@ class Submission:
 
 
 def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Submission]:
-    """Claim up to `limit` waiting orders, oldest first, and record the attempt; empty when none waits.
+    """Claim up to `limit` waiting orders, exits first, then the oldest, and record the attempt; empty when none may go.
 
     Workers do not wait for each other's rows. Nothing is claimed while the broker session is not open or
-    its last poll failed: what we could not watch, we do not send. An order whose day is over is never
-    claimed (see `expire_unsent`). What has been halted meanwhile is refused instead of sent.
+    its last poll failed: what we could not watch, we do not send. What this second has no room for waits
+    (`pacing`). An order whose day is over is never claimed (see `expire_unsent`). What has been halted meanwhile
+    is refused instead of sent.
     """
     with transaction.atomic(durable=True):
-        ids = _lock_waiting(broker_account_id, limit, at)
-        desk = Desk.open(ids, actor=SYSTEM, at=at)
-        waiting = list(desk.orders.values())
-        halted = {pk: halt for pk, halt in halts_of(waiting).items() if not _closes(desk.orders[pk], halt)}
+        turn = take_turn(broker_account_id, limit=limit, at=at)
+        desk = Desk.open(turn.order_ids, actor=SYSTEM, at=at)
+        waiting = [desk.orders[pk] for pk in turn.order_ids]
+        halts = halts_of(waiting, turn.controls)
+        halted = {pk: halt for pk, halt in halts.items() if not _closes(desk.orders[pk], halt)}
         for order in waiting:
-            if order.id in halted:
-                _refuse_halted(desk, order, halted[order.id])
-        sent = [order for order in waiting if order.state == State.CREATED]
-        for order in sent:
-            order.sent_at = at
-            desk.fire(order, Event.SUBMIT, {"tag": order.tag, "broker_account": str(broker_account_id)})
+            if halt := halted.get(order.id):
+                refusal, data = Refusal(halt.code, halt.reason), {"reason": halt.reason, "by": halt.by}
+                progress(desk, order, Event.DEF_REJECT, data, refusal=refusal)
+            else:
+                order.sent_at = at
+                progress(desk, order, Event.SUBMIT, {"tag": order.tag, "broker_account": str(broker_account_id)})
         desk.write()
+    sent = [order for order in waiting if order.id not in halted]
     return [Submission(order.id, instruction_for(order)) for order in sent]
-
-
-def _lock_waiting(broker_account_id: int, limit: int, at: datetime) -> list[UUID]:
-    rows = fetch_rows(
-        f"""SELECT o.id FROM orders_order AS o JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
-           WHERE o.broker_account_id = %(broker)s AND o.state = 'CREATED' AND o.broker_order_id = ''
-             AND b.session_state = 'OPEN' AND b.poll_message = ''
-             AND {DAY_LASTS}
-           ORDER BY o.id LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED""",  # noqa: S608  no value is in it
-        {"broker": broker_account_id, "limit": limit, **day_parameters(at)},
-    )
-    return [pk for (pk,) in rows]
 
 
 def _closes(order: Order, halt: Halt) -> bool:
     return halt.lets_reduce and order.reserved_units == order.remaining_quantity
-
-
-def _refuse_halted(desk: Desk, order: Order, halt: Halt) -> None:
-    order.rejection_code, order.rejection_reason = halt.code, halt.reason
-    desk.fire(order, Event.DEF_REJECT, {"reason": halt.reason, "by": halt.by})
-    postings.release(desk, order, failed=True)
 
 
 def instruction_for(order: Order) -> PlaceInstruction:
@@ -89,49 +79,53 @@ def instruction_for(order: Order) -> PlaceInstruction:
     )  # fmt: skip
 
 
+def answer_placements(answers: Sequence[tuple[UUID, Outcome]], *, at: datetime) -> None:
+    """Apply what became of sending orders, all in one transaction. The broker may have been observed to have them.
+
+    An answer that cannot be applied loses none of the others: the sweep calls its order unknown. Raises
+    OperationalError, when the same may be tried anew.
+    """
+    apply_isolated(answers, partial(_answer, at=at), give_up=_log_lost_answer)
+
+
 def answer_place(order_id: UUID, outcome: Outcome, *, at: datetime) -> None:
-    """Apply what became of sending one order. The broker may have been observed to have it already."""
+    """Apply what became of sending one order. Raises whatever goes wrong."""
     with transaction.atomic(durable=True):
-        desk = Desk.open([order_id], actor=BROKER, at=at)
+        _answer([(order_id, outcome)], at=at)
+
+
+def _answer(answers: Sequence[tuple[UUID, Outcome]], *, at: datetime) -> None:
+    desk = Desk.open([order_id for order_id, _ in answers], actor=BROKER, at=at)
+    for order_id, outcome in answers:
         order = desk.orders[order_id]
         match outcome:
             case Accepted(broker_order_id=broker_order_id):
-                _accepted(desk, order, broker_order_id)
+                if not order.broker_order_id:
+                    order.broker_order_id = broker_order_id
+                    desk.touch(order)
+                progress(desk, order, Event.ACK, {"broker_order_id": broker_order_id})
             case Refused(code=code, message=message):
-                _refused(desk, order, code, message)
+                _refused(desk, order, Refusal(code, message))
             case NotSent(message=message):
-                _refused(desk, order, "NOT_SENT", f"The order was not sent: {message}")
+                _refused(desk, order, Refusal("NOT_SENT", f"The order was not sent: {message}"))
             case Unconfirmed(message=message):
-                _unconfirmed(desk, order, message)
+                progress(desk, order, Event.AMBIGUOUS, {"reason": message})
         desk.keep(answer_message(order, outcome, source=BrokerMessage.Source.PLACE, at=at))
-        desk.write()
+    desk.write()
 
 
-def _accepted(desk: Desk, order: Order, broker_order_id: str) -> None:
-    if not order.broker_order_id:
-        order.broker_order_id = broker_order_id
-        desk.touch(order)
-    change = desk.fire(order, Event.ACK, {"broker_order_id": broker_order_id})
-    if change is not None and change.source in (State.UNKNOWN, State.LOST):
-        postings.reinstate(desk, order, change.source)
+def _log_lost_answer(answer: tuple[UUID, Outcome], error: Exception) -> None:
+    order_id, outcome = answer
+    logger.error("answer_not_applied", order_id=str(order_id), outcome=type(outcome).__name__, exc_info=error)
 
 
-def _refused(desk: Desk, order: Order, code: str, message: str) -> None:
-    order.rejection_code, order.rejection_reason = code[:40], message[:500]
-    if desk.fire(order, Event.DEF_REJECT, {"code": code, "reason": message, "by": "broker"}):
-        postings.release(desk, order, failed=True)
-        close_with(desk, [order])
-    else:
-        order.rejection_code = order.rejection_reason = ""  # the broker turned out to have it after all
-
-
-def _unconfirmed(desk: Desk, order: Order, message: str) -> None:
-    if desk.fire(order, Event.AMBIGUOUS, {"reason": message}):
-        desk.books.mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
+def _refused(desk: Desk, order: Order, refusal: Refusal) -> None:
+    data = {"code": refusal.code, "reason": refusal.reason, "by": "broker"}
+    progress(desk, order, Event.DEF_REJECT, data, refusal=refusal)
 
 
 def answer_message(order: Order, outcome: Outcome, *, source: str, at: datetime) -> BrokerMessage:
-    """The broker's answer to one call about the order, to be kept for the timeline."""
+    """What the broker answered to a call about `order`, to be kept for its timeline."""
     said = outcome.broker_order_id if isinstance(outcome, Accepted) else outcome.message
     summary = f"{type(outcome).__name__}: {said}"[:300]
     return BrokerMessage(order=order, source=source, summary=summary, raw=outcome.raw, received_at=at)
@@ -142,14 +136,13 @@ def abandon_submissions(*, at: datetime) -> int:
     with transaction.atomic(durable=True):
         rows = fetch_rows(
             """SELECT id FROM orders_order WHERE state = 'SUBMITTING' AND sent_at < %(before)s
-               ORDER BY id LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",
+               LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",  # in no order: by id a plan may read every order there is
             {"before": at - ABANDONED_AFTER},
         )
         desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
         orders = list(desk.orders.values())
         for order in orders:
-            desk.fire(order, Event.AMBIGUOUS, {"reason": "the worker that was sending it died"})
-            desk.books.mark_reserve(desk.reservations[order.id], ReserveStatus.RECONCILING)
+            progress(desk, order, Event.AMBIGUOUS, {"reason": "the worker that was sending it died"})
         desk.write()
     return len(orders)
 
@@ -163,14 +156,13 @@ def expire_unsent(*, at: datetime) -> int:
         rows = fetch_rows(
             f"""SELECT o.id FROM orders_order AS o WHERE o.state = 'CREATED' AND o.broker_order_id = ''
                  AND NOT ({DAY_LASTS})
-               ORDER BY o.id LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",  # noqa: S608  no value is in it
+               LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",  # noqa: S608  no value is in it
             day_parameters(at),
         )
         desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
         orders = list(desk.orders.values())
         for order in orders:
-            desk.fire(order, Event.B_EXPIRE, {"reason": "its day ended before it could be sent", "by": "the house"})
-            postings.release(desk, order)
-        close_with(desk, orders)
+            data = {"reason": "its day ended before it could be sent", "by": "the house"}
+            progress(desk, order, Event.B_EXPIRE, data)
         desk.write()
     return len(orders)

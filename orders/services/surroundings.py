@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from compliance.screening.facts import Contract, Limits, Proposal, Surroundings
 from compliance.screening.limits import strictest
+from compliance.screening.rules import may_be_waited_for
 from compliance.selectors import Controls, control_reads
-from ledger.market import calendar
+from ledger.market.calendar import Market, is_open
 from ledger.market.prices import fresh_prices
 from ledger.rates import RateCard, rate_card, reserve_price
 from ledger.selectors import held_units, instruments_named, portfolio_ids_of
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class Listings:
     """The instruments that some requests name, their fresh last prices in rupees by id, and the day's rates."""
 
     instruments: Mapping[tuple[str, str], "Instrument"]
@@ -41,11 +42,14 @@ class Market:
     card: RateCard
 
 
-def market_of(requests: Iterable[OrderRequest], *, at: datetime) -> Market:
-    """Read the market. Call it while nothing is locked: prices come from Redis, which may be slow to answer."""
+def listings_of(requests: Iterable[OrderRequest], *, at: datetime) -> Listings:
+    """What the market lists under the requests' names.
+
+    Call it while nothing is locked: prices come from Redis, which may be slow to answer.
+    """
     instruments = read(instruments_named((r.exchange, r.symbol) for r in requests))
     prices = fresh_prices([instrument.pk for instrument in instruments.values()], at=at)
-    return Market(instruments, prices, rate_card(ist_date(at)))
+    return Listings(instruments, prices, rate_card(ist_date(at)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class Intake:
     lines: Sequence[Line]
     books: Books
     card: RateCard
-    sent: dict[tuple[int, str], int]
+    waiting: dict[tuple[int, str], int]
     open_values: dict[int, Decimal]
     projected: dict[tuple[int, int, str], Decimal]
     fingerprints: set[selectors.Fingerprint]
@@ -127,7 +131,7 @@ class Intake:
             mode_source=f"{switch.scope}: {switch.reason}" if switch else "",
             algo_named=bool(line.request.algo_id),
             algo_status=line.algo.status if line.algo else "",
-            orders_this_second=self.sent.get((account.pk, instrument.segment if instrument else ""), 0),
+            orders_waiting=self.waiting.get((account.pk, line.request.exchange), 0),
             open_value=self.open_values.get(account.pk, ZERO),
             projected_position=projected + line.signed,
             is_duplicate=line.fingerprint in self.fingerprints,
@@ -139,27 +143,59 @@ class Intake:
         """Make an order of `value` rupees that was let through count for the ones after it in the list."""
         account, instrument = line.account, line.instrument
         assert instrument is not None, "screening refuses what is not on file"
-        second, side = (account.pk, instrument.segment), (account.pk, instrument.pk, line.request.side)
-        self.sent[second] = self.sent.get(second, 0) + 1
+        lane, side = (account.pk, line.request.exchange), (account.pk, instrument.pk, line.request.side)
+        self.waiting[lane] = self.waiting.get(lane, 0) + 1
         self.open_values[account.pk] = self.open_values.get(account.pk, ZERO) + value
         self.projected[side] = self.projected.get(side, ZERO) + line.signed
         self.fingerprints.add(line.fingerprint)
 
 
+@dataclass(frozen=True, slots=True)
+class _Registers:
+    """Where what a request names is looked up; `limits` are those in force by (account, algorithm id)."""
+
+    accounts: Mapping[str, "Account"]
+    listings: Listings
+    controls: Controls
+    routes: Mapping[int, selectors.Route]
+    limits: Mapping[tuple[int, str], Limits]
+
+    def line(self, request: OrderRequest, portfolio: "CapitalAccount | None") -> Line:
+        account = self.accounts[request.account]
+        instrument = self.listings.instruments.get((request.exchange, request.symbol))
+        algo = self.controls.algo(account.pk, request.algo_id)
+        return Line(
+            request=request,
+            account=account,
+            portfolio=portfolio,
+            instrument=instrument,
+            algo=algo,
+            switch=self.controls.mode_of(account.pk, algo),
+            route=self.routes.get(account.pk),
+            limits=self.limits[account.pk, request.algo_id],
+            last_price=self.listings.last_prices.get(instrument.pk) if instrument else None,
+        )
+
+
 def gather(
-    requests: Sequence[OrderRequest], accounts: Mapping[str, "Account"], market: Market, *, actor: Actor, at: datetime
+    requests: Sequence[OrderRequest],
+    accounts: Mapping[str, "Account"],
+    listings: Listings,
+    *,
+    actor: Actor,
+    at: datetime,
 ) -> Intake:
     """Read what is around `requests`, whose accounts are locked, and lock the portfolios and positions they touch."""
     ids = [account.pk for account in accounts.values()]
     named = [(accounts[r.account].pk, r.client_order_id) for r in requests if r.client_order_id]
-    limits, switches, algos, owned, routes, references = read_all(
+    rows, switches, algos, owned, routes, references = read_all(
         *control_reads(ids, {r.algo_id for r in requests}),
         portfolio_ids_of(ids),
         selectors.routes_of(ids),
         selectors.references_used(named),
     )
-    controls = Controls(limits, switches, algos)
-    in_force = {
+    controls = Controls(rows, switches, algos)
+    limits = {
         (pk, name): strictest(controls.limits_on(pk, controls.algo(pk, name)))
         for pk, name in {(accounts[r.account].pk, r.algo_id) for r in requests}
     }
@@ -167,39 +203,27 @@ def gather(
     position_keys = [
         (portfolio_id, instrument.pk, r.product)
         for r, portfolio_id in zip(requests, paying, strict=True)
-        if portfolio_id is not None and (instrument := market.instruments.get((r.exchange, r.symbol)))
+        if portfolio_id is not None and (instrument := listings.instruments.get((r.exchange, r.symbol)))
     ]
-    wanted = _usage(ids, in_force.values(), at)
+    wanted = _usage(ids, [route.broker_account_id for route in routes.values()], limits.values(), at)
     positions, capital, *found = read_all(
         *books_locked([pk for pk in paying if pk is not None], position_keys), *(one for asked, one in wanted if asked)
     )
     answers = iter(found)
-    sent, open_values, held, working, fingerprints = (
+    waiting, open_values, held, working, fingerprints = (
         next(answers) if asked else one.parse([]) for asked, one in wanted
     )
     books = Books.of(positions, capital, actor=actor, at=at)
-
-    def line(request: OrderRequest, portfolio_id: int | None) -> Line:
-        account, instrument = accounts[request.account], market.instruments.get((request.exchange, request.symbol))
-        algo = controls.algo(account.pk, request.algo_id)
-        return Line(
-            request=request,
-            account=account,
-            portfolio=None if portfolio_id is None else books.portfolios[portfolio_id],
-            instrument=instrument,
-            algo=algo,
-            switch=controls.mode_of(account.pk, algo),
-            route=routes.get(account.pk),
-            limits=in_force[account.pk, request.algo_id],
-            last_price=market.last_prices.get(instrument.pk) if instrument else None,
-        )
-
+    registers = _Registers(accounts, listings, controls, routes, limits)
     return Intake(
         at=at,
-        lines=[line(request, portfolio_id) for request, portfolio_id in zip(requests, paying, strict=True)],
+        lines=[
+            registers.line(request, None if pk is None else books.portfolios[pk])
+            for request, pk in zip(requests, paying, strict=True)
+        ],
         books=books,
-        card=market.card,
-        sent=sent,
+        card=listings.card,
+        waiting=waiting,
         open_values=open_values,
         projected=selectors.projected_positions(held, working),
         fingerprints=fingerprints,
@@ -212,12 +236,14 @@ def _portfolio_asked_for(request: OrderRequest, owned: Mapping[str, int]) -> int
     return owned.get(request.portfolio) if request.portfolio else next(iter(owned.values()), None)
 
 
-def _usage(ids: Sequence[int], limits: Iterable[Limits], at: datetime) -> list[tuple[bool, Read[Any]]]:
+def _usage(
+    ids: Sequence[int], broker_account_ids: Sequence[int], limits: Iterable[Limits], at: datetime
+) -> list[tuple[bool, Read[Any]]]:
     """What the accounts have used of their limits; what no limit asks for need not be read."""
     limits = list(limits)
     window = max((x.duplicate_window.value for x in limits if x.duplicate_window), default=ZERO)
     return [
-        (any(x.orders_per_second for x in limits), selectors.sent_this_second(ids, at)),
+        (any(may_be_waited_for(x) for x in limits), selectors.waiting_to_send(ids, broker_account_ids)),
         (any(x.open_value for x in limits), selectors.open_values(ids)),
         (any(x.position_quantity for x in limits), held_units(ids)),
         (any(x.position_quantity for x in limits), selectors.working_units(ids)),
@@ -226,9 +252,7 @@ def _usage(ids: Sequence[int], limits: Iterable[Limits], at: datetime) -> list[t
 
 
 def _is_open(line: Line, at: datetime) -> bool:
-    return line.route is not None and (
-        line.route.always_open or calendar.is_open(calendar.Market(line.request.exchange), at)
-    )
+    return line.route is not None and (line.route.always_open or is_open(Market(line.request.exchange), at))
 
 
 def _contract(instrument: "Instrument") -> Contract:

@@ -1,7 +1,10 @@
 """Whatever the order of arrival, and however often: we end where the broker is, and no rupee is lost on the way."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal as D
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -15,11 +18,23 @@ from ledger.selectors import open_reservations, trial_balance
 from oms.lib.clock import now
 from orders.models import Amendment, Order
 from orders.services.amendments.asking import request_cancel, request_modify
-from orders.services.amendments.sending import answer_amendment, claim_amendments
+from orders.services.amendments.sending import Dispatch, answer_amendment, claim_amendments
 from orders.services.observation import apply_book
 from orders.states import ENDED, OPEN_AMENDMENTS
 from orders.tests.factories import TRADER, fresh, place, row, see, send, trade
-from orders.types import Accepted, BrokerStatus, Modification, OrderSnapshot, TradeSnapshot
+from orders.types import (
+    Accepted,
+    BrokerStatus,
+    Busy,
+    LoggedOut,
+    Modification,
+    NotSent,
+    OrderSnapshot,
+    Outcome,
+    Refused,
+    TradeSnapshot,
+    Unconfirmed,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -31,39 +46,64 @@ STATUS_OF_STATE = {
 }
 
 
+#: What a call to the broker may come to. After the first three it may yet take effect, or not.
+ANSWERS: dict[str, Outcome | None] = {
+    "accepted": Accepted("x"),
+    "unconfirmed": Unconfirmed("timed out"),
+    "none": None,
+    "refused": Refused("InputException", "no"),
+    "being processed": Busy("Order is being processed"),
+    "not sent": NotSent("connection refused"),
+    "session expired": LoggedOut("SESSION", "Incorrect access token"),
+}
+MAY_TAKE_EFFECT = ("accepted", "unconfirmed", "none")
+GO_AGAIN = ("being processed", "not sent", "session expired")
+LATER = timedelta(minutes=1)
+
+
 @dataclass(frozen=True)
 class Plan:
     """A life that an order may have at the broker.
 
     `fills` are units and prices in turn; `modified_after` that many of them a modification to `new_quantity`
-    and `new_price` takes effect, if we asked for one.
+    and `new_price` takes effect, if we asked for one and `takes_effect`. `modify_answers` and `cancel_answers`
+    are what the attempts to send came to, none when we do not ask.
     """
 
     fills: tuple[tuple[int, int], ...]
     ending: BrokerStatus
-    asks_to_modify: bool
+    modify_answers: tuple[str, ...]
+    takes_effect: bool
     modified_after: int
     new_quantity: int
     new_price: int
-    asks_to_cancel: bool
+    cancel_answers: tuple[str, ...]
 
 
 @st.composite
 def plans(draw) -> Plan:
     fills = draw(st.lists(st.tuples(st.integers(1, 4), st.integers(950, 1000)), max_size=4))
     filled = sum(units for units, _ in fills)
-    modifies = draw(st.booleans())
+    answers = draw(st.one_of(st.just(()), attempts()))
+    modifies = bool(answers) and answers[-1] in MAY_TAKE_EFFECT and draw(st.booleans())
     after = draw(st.integers(0, len(fills)))
-    quantity = draw(st.integers(max(filled, 1), 20)) if modifies else 20
+    quantity = draw(st.integers(max(filled, 1), 20)) if answers else 20
     total = quantity if modifies else 20
     endings = [BrokerStatus.CANCELLED, BrokerStatus.LAPSED]
     if not filled:
         endings.append(BrokerStatus.REJECTED)
     ending = BrokerStatus.COMPLETE if filled == total else draw(st.sampled_from(endings))
     price = draw(st.integers(1000, 1050))
-    if modifies and (quantity, price) == (20, 1000):
+    if answers and (quantity, price) == (20, 1000):
         price = 1001
-    return Plan(tuple(fills), ending, modifies, after, quantity, price, draw(st.booleans()))
+    cancel_answers = draw(st.one_of(st.just(()), attempts()))
+    return Plan(tuple(fills), ending, answers, modifies, after, quantity, price, cancel_answers)
+
+
+@st.composite
+def attempts(draw) -> tuple[str, ...]:
+    """Attempts that the broker did not take, each sent again, and what the last one came to."""
+    return (*draw(st.lists(st.sampled_from(GO_AGAIN), max_size=2)), draw(st.sampled_from(sorted(ANSWERS))))
 
 
 Seen = tuple[OrderSnapshot, tuple[TradeSnapshot, ...]]
@@ -76,7 +116,7 @@ def history_of(order: Order, plan: Plan) -> list[Seen]:
     terms: dict[str, D] = {}
     value = D(0)
     for number in range(len(plan.fills) + 1):
-        if plan.asks_to_modify and plan.modified_after == number:
+        if plan.takes_effect and plan.modified_after == number:
             seen.append((replace(seen[-1][0], status=BrokerStatus.OVERLAY, raw_status="MODIFY PENDING"), seen[-1][1]))
             terms = {"quantity": D(plan.new_quantity), "price": D(plan.new_price)}
             seen.append((shown(order, BrokerStatus.OPEN, trades, value, terms), tuple(trades)))
@@ -103,14 +143,15 @@ def shown(
 def test_any_arrival_converges_and_conserves(plan: Plan, data, account, sbin, portfolio):
     with RolledBack():
         order = see(send(place(quantity=D(20), price=D(1000))), BrokerStatus.PENDING)
-        ask(order, plan)
+        answers = ask(order, plan)
         order = fresh(order)
         history = history_of(Order(**snapshot_of(order)), plan)
         repeats = data.draw(st.lists(st.sampled_from(range(len(history))), max_size=4), label="repeats")
-        arrivals = data.draw(st.permutations([*range(len(history)), *repeats]), label="arrivals")
+        coming = [*(partial(deliver, order, seen) for seen in history), *answers]
+        arrivals = data.draw(st.permutations([*range(len(coming)), *repeats]), label="arrivals")
         filled = D(0)
         for index in arrivals:
-            deliver(order, history[index])
+            coming[index]()
             assert trial_balance() == []
             assert fresh(order).filled_quantity >= filled, "a filled quantity went back"
             filled = fresh(order).filled_quantity
@@ -122,19 +163,33 @@ def test_any_arrival_converges_and_conserves(plan: Plan, data, account, sbin, po
         assert after == before, "a full replay changed something"
 
 
-def ask(order: Order, plan: Plan) -> None:
-    if plan.asks_to_modify:
+def ask(order: Order, plan: Plan) -> list[Callable[[], None]]:
+    """Ask for what the plan asks for and send it. The last answer of each comes when it comes: as the rows do."""
+    coming: list[Callable[[], None]] = []
+    if plan.modify_answers:
         changes = Modification(quantity=D(plan.new_quantity), price=D(plan.new_price))
         request_modify(order.pk, changes, actor=TRADER, at=now(), user=None)
-        deliver_amendments(order)
-    if plan.asks_to_cancel:
+        coming += attempt(order, plan.modify_answers)
+    if plan.cancel_answers:
         request_cancel(order.pk, actor=TRADER, at=now(), user=None)
-        deliver_amendments(order)
+        coming += attempt(order, plan.cancel_answers)
+    return coming
 
 
-def deliver_amendments(order: Order) -> None:
-    for dispatch in claim_amendments(order.broker_account_id, limit=10, at=now()):
-        answer_amendment(dispatch, Accepted(order.broker_order_id), at=now())
+def attempt(order: Order, answers: tuple[str, ...]) -> list[Callable[[], None]]:
+    """Send an amendment as often as it takes; returns what is still to come, if anything is."""
+    at = now()
+    *before, last = (ANSWERS[name] for name in answers)
+    for outcome in before:
+        answer_amendment(claimed(order, at), outcome, at=at)
+        at += LATER
+    dispatch = claimed(order, at)
+    return [] if last is None else [partial(answer_amendment, dispatch, last, at=at)]
+
+
+def claimed(order: Order, at: datetime) -> Dispatch:
+    (dispatch,) = claim_amendments(order.broker_account_id, limit=10, at=at)
+    return dispatch
 
 
 def snapshot_of(order: Order) -> dict[str, object]:
@@ -160,7 +215,11 @@ def at_the_broker(order: Order, plan: Plan) -> None:
     assert order.filled_value == sum(units * price for units, price in plan.fills)
     assert order.state in ENDED
     assert open_reservations([order.pk]).get(order.pk, D(0)) == 0
-    assert not Amendment.objects.filter(state__in=OPEN_AMENDMENTS).exists()
+    became = dict(Amendment.objects.values_list("kind", "state"))
+    assert not OPEN_AMENDMENTS & set(became.values())
+    assert (became.get("MODIFY") == "CONFIRMED") == plan.takes_effect
+    if plan.cancel_answers and plan.cancel_answers[-1] != "refused":
+        assert (became["CANCEL"] == "CONFIRMED") == (plan.ending is BrokerStatus.CANCELLED)
     held = Position.objects.filter(instrument=order.instrument).first()
     assert (held.quantity if held else 0) == filled
     report = verify_chain(order_events(order.pk), head=order.event_hash)

@@ -10,7 +10,7 @@ from compliance.models import Alert
 from ledger.models import CapitalEntry, Position
 from ledger.positions import Holding
 from ledger.selectors import trial_balance
-from ledger.services.books import replay
+from ledger.services.histories import replay
 from orders.models import Execution
 from orders.tests.factories import fresh, place, see, send, trade
 from orders.types import BrokerStatus

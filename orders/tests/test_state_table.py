@@ -52,10 +52,10 @@ def test_the_table_is_the_page():
     assert TABLE == EXPECTED
 
 
-def order_in(state: State) -> Order:
+def order_in(state: State, **given: object) -> Order:
     """An order brought into `state` by services alone."""
     stop = {"type": "STOP_LIMIT", "stop_price": D(1000)} if state is State.TRIGGER_PENDING else {}
-    order = place(**stop)
+    order = place(**stop, **given)
     match state:
         case State.CREATED:
             pass

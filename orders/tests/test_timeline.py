@@ -10,7 +10,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from oms.lib.actors import Actor, ActorType
 from oms.lib.clock import now
 from orders.models import Order
-from orders.reading.timeline import Lane, story_of, timeline
+from orders.reading.timeline import Lane, TimelineItem, story_of
 from orders.services.amendments.asking import request_cancel, request_modify
 from orders.services.amendments.sending import answer_amendment, claim_amendments
 from orders.tests.factories import broker_id, fresh, place, see, send, trade
@@ -34,6 +34,10 @@ def order(trader: Any, sbin: Any) -> Order:
 def dispatch(order: Order) -> None:
     for one in claim_amendments(order.broker_account_id, limit=5, at=now()):
         answer_amendment(one, Accepted(broker_id(order)), at=now())
+
+
+def timeline(order: Order) -> list[TimelineItem]:
+    return [item for moment in story_of(order).moments for item in moment.items]
 
 
 def names(order: Order, lane: Lane) -> list[str]:

@@ -7,15 +7,18 @@ repeated when rows are added meanwhile.
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from rest_framework import serializers
 
 from oms.lib.api.shapes import Shape
+from oms.lib.api.wire import Document
 from oms.lib.errors import FieldError, Invalid
+
+M = TypeVar("M", bound=Model)
 
 
 class KeysetQuery(Shape):
@@ -32,13 +35,13 @@ class Keyset(Shape):
 
 
 def keyset_of(
-    rows: "QuerySet[Any]",
+    rows: "QuerySet[M]",
     query: dict[str, Any],
     *,
     key: str,
     descending: bool = False,
-    document: Callable[[Any], dict[str, Any]],
-) -> dict[str, Any]:
+    document: Callable[[M], Document],
+) -> Document:
     """The rows after the cursor, ordered by the unique column `key`; `nextCursor` while there are more.
 
     Raises Invalid for a cursor that this list did not hand out.
@@ -51,7 +54,7 @@ def keyset_of(
             message = "Not a cursor of this list."
             raise Invalid(message, errors=(FieldError("/cursor", "invalid", message),)) from None
     found = list(rows.order_by(f"-{key}" if descending else key)[: limit + 1])
-    answer: dict[str, Any] = {"content": [document(row) for row in found[:limit]]}
+    answer: Document = {"content": [document(row) for row in found[:limit]]}
     if len(found) > limit:
         answer["nextCursor"] = _encode(getattr(found[limit - 1], key))
     return answer

@@ -1,13 +1,15 @@
 """Lists in numbered pages with totals, in the contract's form."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 from rest_framework import serializers
 
 from oms.lib.api.shapes import Shape
+from oms.lib.api.wire import Document
 
+Row = TypeVar("Row")
 MAX_SIZE = 200
 MAX_PAGE = 100_000
 
@@ -29,8 +31,8 @@ class Page(Shape):
 
 
 def page_of(
-    rows: "QuerySet[Any]", query: dict[str, Any], documents: Callable[[list[Any]], Iterable[dict[str, Any]]]
-) -> dict[str, Any]:
+    rows: "QuerySet[Any, Row]", query: dict[str, Any], documents: Callable[[list[Row]], Iterable[Document]]
+) -> Document:
     """One numbered page of an ordered queryset, in the contract's form (`content, page, size, totals`)."""
     page, size = query["page"], query["size"]
     total = rows.count()

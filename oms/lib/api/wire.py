@@ -76,6 +76,10 @@ def _exact(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be sent")
 
 
+#: A JSON object to be sent, by the names on the wire. Values may be Decimals, instants, UUIDs, and lists and objects.
+Document = dict[str, object]
+
+
 def json_bytes(document: Any) -> bytes:
     """`document` as JSON: Decimals as numbers with their exact text, instants as RFC 3339 in UTC."""
     return orjson.dumps(document, default=_exact, option=_OPTIONS)

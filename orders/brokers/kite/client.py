@@ -66,12 +66,12 @@ class KiteBroker:
         query = {"v": "3", "api_key": self._settings.api_key, "redirect_params": urlencode({"state": state})}
         return f"{page}?{urlencode(query, quote_via=quote)}"
 
-    def open_session(self, request_token: str) -> Session:
+    def open_session(self, login_token: str) -> Session:
         key, secret = self._settings.api_key, self._settings.api_secret
         form = {
             "api_key": key,
-            "request_token": request_token,
-            "checksum": sha256(f"{key}{request_token}{secret}".encode()).hexdigest(),
+            "request_token": login_token,
+            "checksum": sha256(f"{key}{login_token}{secret}".encode()).hexdigest(),
         }
         data = self._write(CallKind.READ, "POST", "/session/token", form=form, anonymous=True)
         try:

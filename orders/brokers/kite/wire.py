@@ -13,6 +13,7 @@ from oms.lib.clock import IST
 from oms.lib.money import decimal_text
 from orders.brokers.base import DefiniteRefusal, UnknownOutcome
 from orders.types import (
+    AUTOMATIC_PROTECTION,
     PRICED,
     STOPS,
     UNPRICED,
@@ -58,8 +59,6 @@ FROM_KITE = {text: kind for kind, text in TO_KITE.items()}
 VALIDITIES = {TimeInForce.DAY: "DAY", TimeInForce.IOC: "IOC", TimeInForce.TTL: "TTL"}
 _SIDES = {str(side): side for side in Side}
 _TIMES_IN_FORCE = {text: kind for kind, text in VALIDITIES.items()}
-#: Percent; the broker computes the width itself. Without any, Kite refuses MARKET and SL-M (since 2026-04-01).
-AUTOMATIC_PROTECTION = Decimal(-1)
 #: What reading a row of an unexpected shape ends in.
 UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError, AttributeError)
 _PRICE_STEP = Decimal("0.0001")
@@ -174,6 +173,7 @@ def _terms_form(terms: Terms, market_protection: Decimal | None) -> dict[str, st
     if terms.type in STOPS and terms.stop_price is not None:
         form["trigger_price"] = decimal_text(terms.stop_price)
     if terms.type in UNPRICED:
+        # Without any, Kite refuses MARKET and SL-M (since 2026-04-01).
         form["market_protection"] = decimal_text(market_protection or AUTOMATIC_PROTECTION)
     return form
 

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 
 from compliance.audit import EventType
@@ -19,18 +18,18 @@ from oms.lib.actors import Actor
 from oms.lib.errors import Conflict, DomainError, Forbidden, NotFound, Stale
 from oms.lib.hints import hint
 from oms.lib.ids import new_id
+from oms.lib.users import User
 from orders.models import Amendment, Order
 from orders.services import postings
-from orders.services.amendments.judging import Change, judge
+from orders.services.amendments.judging import Change, judge, listings_around
 from orders.services.amendments.outcomes import supersede, take_terms
 from orders.services.desk import Desk
+from orders.services.endings import progress
 from orders.states import ENDED, WORKING, AmendmentEvent, Event, State
 from orders.types import Modification
 
 if TYPE_CHECKING:
     from compliance.models import Account
-
-User = AbstractBaseUser | AnonymousUser
 
 
 def request_modify(
@@ -49,13 +48,14 @@ def request_modify(
     is being sent or has an amendment under way, DomainError (422) when a rule refuses the new terms,
     Invalid when nothing would change or a price does not belong to the type.
     """
+    listings = listings_around(order_id, at=at)
     with transaction.atomic(durable=True):
         accounts = _require_tradable([order_id], user)
         desk = Desk.open([order_id], actor=actor, at=at)
         order = desk.orders[order_id]
         _refuse_stale(order, expected_version)
         _refuse_unmodifiable(desk, order)
-        change = judge(desk, order, changes, accounts)
+        change = judge(desk, order, changes, accounts, listings)
         amendment = _modification(desk, order, change, reason)
         desk.ask(amendment)
         desk.revise(order)
@@ -141,8 +141,7 @@ def _cancel(desk: Desk, order: Order | None, reason: str, expected_version: int 
     for modification in under_way:
         supersede(desk, order, modification)
     if order.state == State.CREATED:
-        desk.fire(order, Event.B_CANCEL, {"by": desk.actor.type, "reason": reason})
-        postings.release(desk, order)
+        progress(desk, order, Event.B_CANCEL, {"by": desk.actor.type, "reason": reason})
     else:
         desk.ask(_amendment(desk, order, Amendment.Kind.CANCEL, reason))
     return order

@@ -5,19 +5,21 @@ Nothing is reserved or written here: `orders.services.amendments.asking` does th
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from compliance.screening.facts import Exposure, Proposal
 from compliance.screening.rules import Verdict, screen
 from ledger.rates import NoRate, RateCard
 from ledger.services.books import InsufficientCapital
-from oms.lib.errors import DomainError, FieldError, Invalid
+from oms.lib.errors import DomainError, FieldError, Invalid, NotFound
 from oms.lib.money import ZERO
 from orders.models import Order
 from orders.services import postings
 from orders.services.desk import Desk, position_key
-from orders.services.surroundings import Line, gather, market_of
+from orders.services.surroundings import Line, Listings, gather, listings_of
 from orders.types import PRICED, STOPS, Modification, OrderRequest, Side, Terms, TimeInForce, Variety
 
 if TYPE_CHECKING:
@@ -37,7 +39,17 @@ class Change:
     extra_units: Decimal
 
 
-def judge(desk: Desk, order: Order, changes: Modification, accounts: "Mapping[str, Account]") -> Change:
+def listings_around(order_id: UUID, *, at: datetime) -> Listings:
+    """What is listed and quoted of an order's instrument. Call it while nothing is locked. Raises NotFound."""
+    order = Order.objects.select_related("portfolio").filter(pk=order_id).first()
+    if order is None:
+        raise NotFound("There is no such order.")
+    return listings_of([_as_it_would_be(order, postings.terms_of(order), account="")], at=at)
+
+
+def judge(
+    desk: Desk, order: Order, changes: Modification, accounts: "Mapping[str, Account]", listings: Listings
+) -> Change:
     """Judge new terms under the account's lock, by the rules for new orders; opens the desk's books.
 
     Raises Invalid for terms that contradict themselves or change nothing, DomainError (422) with the
@@ -47,7 +59,7 @@ def judge(desk: Desk, order: Order, changes: Modification, accounts: "Mapping[st
     new = _merged(old, changes)
     _check_shape(order, old, new)
     request = _as_it_would_be(order, new, next(iter(accounts)))
-    intake = gather([request], accounts, market_of([request], at=desk.at), actor=desk.actor, at=desk.at)
+    intake = gather([request], accounts, listings, actor=desk.actor, at=desk.at)
     (line,) = intake.lines
     desk.bring(intake.books)
     closes = _closes(desk, order, new)
@@ -125,6 +137,7 @@ def _exposure(order: Order, old: Terms, new: Terms, line: Line) -> Exposure:
         executed=order.filled_quantity,
         value=None if price is None else price * old.quantity,
         open_value=counted_at * order.remaining_quantity,
+        stop_price=old.stop_price,
         loses_units_only=only_loses_units(old, new),
     )
 

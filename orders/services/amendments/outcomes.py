@@ -7,14 +7,13 @@ old terms proves nothing while it may be stale, so only a targeted look, some se
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from compliance.audit import EventType
 from oms.lib.money import ZERO, to_paisa
 from orders.models import Amendment, BrokerMessage, Order
 from orders.services import postings
 from orders.services.desk import Desk
-from orders.states import AT_BROKER, EFFECT_DUE, ENDED, TERMINAL, AmendmentEvent, AmendmentState, State
+from orders.states import AT_BROKER, EFFECT_DUE, ENDED, AmendmentEvent, AmendmentState, State
 from orders.types import STOPS, UNPRICED, BrokerStatus, OrderSnapshot, Terms
 
 #: How long the broker may take to show what it received, before a targeted look may conclude that it did not.
@@ -25,7 +24,7 @@ CANCEL_ATTEMPTS = 5
 FRESH = frozenset({BrokerMessage.Source.POSTBACK, BrokerMessage.Source.LOOK})
 
 
-def take_terms(desk: Desk, order: Order, new: Terms, **said: Any) -> None:
+def take_terms(desk: Desk, order: Order, new: Terms, **said: object) -> None:
     """Make `new` the order's confirmed terms and put on record what changed, with whatever else is `said`."""
     difference = postings.terms_of(order).difference(new)
     order.quantity, order.price, order.stop_price = new.quantity, new.price, new.stop_price
@@ -53,24 +52,18 @@ def confirm_modifications(
             refuse(desk, order, amendment, snapshot.message or "The broker did not take the change.")
 
 
-def close_amendments(desk: Desk, order: Order, amendments: Sequence[Amendment], *, looked_at: datetime | None) -> None:
-    """After the status was applied: an ended order settles what was open; a cancel without effect goes again."""
+def repeat_cancels(desk: Desk, order: Order, amendments: Sequence[Amendment], *, looked_at: datetime | None) -> None:
+    """After the status was applied: a cancel that had no effect on a working order goes again."""
     for amendment in amendments:
-        if order.state in ENDED:
-            _close_with_order(desk, order, amendment)
-        elif amendment.kind == Amendment.Kind.CANCEL and _is_overdue(amendment, looked_at):
+        is_cancel = amendment.kind == Amendment.Kind.CANCEL
+        if is_cancel and order.state not in ENDED and _is_overdue(amendment, looked_at):
             _cancel_again(desk, order, amendment)
 
 
-def close_with(desk: Desk, orders: Iterable[Order]) -> None:
-    """Settle what is open of orders that have just ended without a row of the broker's, which would do it.
-
-    A cancel of a LOST order stays: should the order turn up, it goes at once.
-    """
-    for order in orders:
-        if order.state in TERMINAL:
-            for amendment in desk.open_amendments(order):
-                _close_with_order(desk, order, amendment)
+def close_with(desk: Desk, order: Order) -> None:
+    """Close what is still open of an order that has ended. For `orders.services.endings`."""
+    for amendment in desk.open_amendments(order):
+        _close_with_order(desk, order, amendment)
 
 
 def supersede(desk: Desk, order: Order, amendment: Amendment) -> None:

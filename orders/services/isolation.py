@@ -1,0 +1,34 @@
+"""Applying many things in one transaction, and each in its own when together they fail.
+
+What a broker says comes in bursts, and is applied in bursts; one row that cannot be applied must not lose the others.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from django.db import OperationalError, transaction
+
+T = TypeVar("T")
+
+
+def apply_isolated(
+    items: Sequence[T], apply: Callable[[Sequence[T]], None], *, give_up: Callable[[T, Exception], None]
+) -> None:
+    """`apply` all items in one transaction; should that fail, each in one of its own.
+
+    What fails even alone is handed to `give_up`, outside any transaction. Raises OperationalError: then the database
+    is away, or a lock was not had in time; no item is to blame, and the same may be tried anew.
+    """
+    if not items:
+        return
+    try:
+        with transaction.atomic(durable=True):
+            apply(items)
+    except OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, one of the items is to blame
+        if len(items) == 1:
+            give_up(items[0], error)
+            return
+        for item in items:
+            apply_isolated([item], apply, give_up=give_up)

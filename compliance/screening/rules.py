@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from compliance.screening.facts import Contract, Denial, Limit, Proposal, Surroundings
+from compliance.screening.facts import Contract, Denial, Limit, Limits, Proposal, Surroundings
 from oms.lib.money import decimal_text
 
 
@@ -45,6 +45,11 @@ class Verdict:
         last = self.findings[-1] if self.findings else None
         return last if last and not last.passed else None
 
+
+#: An order that would have to wait longer than this for its turn to be sent is refused instead.
+LONGEST_WAIT_SECONDS = 60
+#: Orders per second that no broker takes: nobody waits for a higher limit, so nobody counts who waits.
+NEVER_WAITED_FOR = 1_000
 
 Rule = Callable[[Proposal, Surroundings], Finding | None]
 
@@ -217,7 +222,10 @@ def price_band(p: Proposal, a: Surroundings) -> Finding | None:
 
 
 def price_relation(p: Proposal, a: Surroundings) -> Finding | None:
-    """A stop's limit lies beyond its trigger; a trigger lies beyond the market, or it would fire at once."""
+    """A stop's limit lies beyond its trigger; a trigger lies beyond the market, or it would fire at once.
+
+    A trigger that a changed order keeps may have fired long ago, and is not compared with the market again.
+    """
     if p.stop_price is None:
         return None
     buys = p.side == "BUY"
@@ -227,13 +235,15 @@ def price_relation(p: Proposal, a: Surroundings) -> Finding | None:
             False, Denial.PRICE_RELATION, f"The limit of a {p.side} stop must be {word} its trigger.",
             value=p.price, limit=p.stop_price, pointer="/price",
         )  # fmt: skip
-    if a.last_price is not None and (p.stop_price < a.last_price if buys else p.stop_price > a.last_price):
+    keeps = p.replaces is not None and p.replaces.stop_price == p.stop_price
+    last = None if keeps else a.last_price
+    if last is not None and (p.stop_price < last if buys else p.stop_price > last):
         word = "below" if buys else "above"
         return _when(
             False, Denial.PRICE_RELATION,
-            f"The trigger of a {p.side} stop is {word} the last price {decimal_text(a.last_price)}: "
+            f"The trigger of a {p.side} stop is {word} the last price {decimal_text(last)}: "
             "it would fire at once.",
-            value=p.stop_price, limit=a.last_price, pointer="/stopPrice",
+            value=p.stop_price, limit=last, pointer="/stopPrice",
         )  # fmt: skip
     return _when(True, Denial.PRICE_RELATION, "", value=p.stop_price)
 
@@ -306,12 +316,26 @@ def position(p: Proposal, a: Surroundings) -> Finding | None:
     return _within(a.limits.position_quantity, size, Denial.POSITION, "The position", already=already)
 
 
+def may_be_waited_for(limits: Limits) -> bool:
+    """Whether orders could ever wait for their turn under these limits, so that it matters how many do."""
+    return limits.orders_per_second is not None and limits.orders_per_second.value <= NEVER_WAITED_FOR
+
+
 def order_rate(p: Proposal, a: Surroundings) -> Finding | None:
-    """Orders in a second. A change is no further order."""
-    if p.replaces is not None:
+    """How long an order would wait to be sent, at the pace that the limit allows. Exits always pass; so does a
+    change, which is no further order.
+    """
+    rate = a.limits.orders_per_second
+    if p.replaces is not None or p.only_closes or rate is None or not may_be_waited_for(a.limits):
         return None
-    count = Decimal(a.orders_this_second + 1)
-    return _within(a.limits.orders_per_second, count, Denial.ORDER_RATE, "Orders in this second", pointer="")
+    waiting, most = Decimal(a.orders_waiting + 1), rate.value * LONGEST_WAIT_SECONDS
+    finding = _when(
+        waiting <= most, Denial.ORDER_RATE,
+        f"{waiting} orders would wait to be sent, above {decimal_text(most)}: {decimal_text(rate.value)} leave in a "
+        f"second ({rate.source}), and none may wait longer than {LONGEST_WAIT_SECONDS} s. Try again when fewer wait.",
+        value=waiting, limit=most,
+    )  # fmt: skip
+    return replace(finding, source=rate.source)
 
 
 def duplicate(p: Proposal, a: Surroundings) -> Finding | None:

@@ -26,7 +26,7 @@ BUY = Proposal(
 )  # fmt: skip
 AROUND = Surroundings(
     trade_date=date(2026, 11, 20), account_is_active=True, products=["CNC", "MIS"], contract=CONTRACT, has_broker=True,
-    market_is_open=True, mode="ACTIVE", mode_source="", algo_named=False, algo_status="", orders_this_second=0,
+    market_is_open=True, mode="ACTIVE", mode_source="", algo_named=False, algo_status="", orders_waiting=0,
     open_value=D(0), projected_position=D(10), is_duplicate=False, last_price=D(1000), limits=LIMITS,
 )  # fmt: skip
 
@@ -125,7 +125,7 @@ TABLE = [
         ({"side": "SELL", "closes": D(10)}, {"projected_position": D(900)}),  # what only closes always may
         ({"side": "SELL", "closes": D(9)}, {"projected_position": D(900)}),
     ),
-    (Denial.ORDER_RATE, ({}, {"orders_this_second": 9}), ({}, {"orders_this_second": 10})),
+    (Denial.ORDER_RATE, ({}, {"orders_waiting": 599}), ({}, {"orders_waiting": 600})),
     (Denial.DUPLICATE, ({}, {}), ({}, {"is_duplicate": True})),
 ]
 #: These two are decided under the books' locks, where the capital is (orders/tests/test_placement.py).
@@ -177,7 +177,7 @@ def test_a_passed_order_has_every_check_on_record_with_value_and_limit():
     findings = {f.code: f for f in verdict({}, {}).findings}
     assert all(f.passed and not f.message for f in findings.values())
     assert (findings[Denial.ORDER_VALUE].value, findings[Denial.ORDER_VALUE].limit) == ("10000", "350000")
-    assert (findings[Denial.ORDER_RATE].value, findings[Denial.ORDER_RATE].limit) == ("1", "10")
+    assert (findings[Denial.ORDER_RATE].value, findings[Denial.ORDER_RATE].limit) == ("1", "600")
     assert (findings[Denial.LOT_SIZE].value, findings[Denial.LOT_SIZE].limit) == ("10", "5")
     assert findings[Denial.PRICE_BAND].limit == "900–1100"
 
@@ -196,7 +196,9 @@ def test_a_refusal_points_at_the_field(code, pointer):
 
 
 #: 400 units at 1000, half of them executed: what all limits but the position's allow in an order, to the last.
-HAS = Exposure(quantity=D(400), executed=D(200), value=D(350_000), open_value=D(175_000), loses_units_only=False)
+HAS = Exposure(
+    quantity=D(400), executed=D(200), value=D(350_000), open_value=D(175_000), stop_price=None, loses_units_only=False
+)  # fmt: skip
 #: The same order again, as a change of it would leave it, in an account that is at every limit with it.
 SAME = replace(BUY, quantity=D(400), value=D(350_000), replaces=HAS)
 FULL = replace(AROUND, open_value=D(1_000_000), projected_position=D(1000), orders_this_second=10, is_duplicate=True)
@@ -255,6 +257,12 @@ class TestAChange:
         assert screen(lower, around).denial is None
         higher = screen(replace(SAME, quantity=D(405), value=D(354_375)), replace(around, projected_position=D(1005)))
         assert not higher.denial.passed
+
+    def test_keeps_a_trigger_that_has_fired_but_is_given_none_that_would_fire_at_once(self):
+        fired = replace(SAME, type="STOP_LIMIT", stop_price=D(990), replaces=replace(HAS, stop_price=D(990)))
+        assert screen(fired, FULL).denial is None
+        assert screen(replace(fired, stop_price=D(995)), FULL).denial.code == Denial.PRICE_RELATION
+        assert screen(replace(fired, price=D(985)), FULL).denial.code == Denial.PRICE_RELATION
 
     def test_is_no_further_order_of_the_second_and_no_duplicate(self):
         codes = {finding.code for finding in changed().findings}

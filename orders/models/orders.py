@@ -9,7 +9,7 @@ from uuid import UUID
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 
 from compliance.canonical import GENESIS
 from oms.lib.ids import new_id
@@ -23,6 +23,10 @@ from orders.types import OrderType, Side, TimeInForce, Variety
 
 #: Columns of an order that never change without an event of its chain.
 RECORDED = ("state", "quantity", "price", "stop_price", "type", "filled_quantity", "filled_value", "broker_order_id")
+
+
+#: Whether a waiting order opens more than it closes.
+_OPENS = ExpressionWrapper(Q(reserved_units__lt=F("quantity")), output_field=BooleanField())
 
 
 def _row(name: str) -> str:
@@ -124,7 +128,18 @@ class Order(OrderTransitions):
         indexes = [
             models.Index(fields=["account", "-created_at", "-id"], name="order_of_account"),
             models.Index(fields=["-created_at", "-id"], name="order_latest"),
-            models.Index(fields=["broker_account", "id"], condition=Q(state="CREATED"), name="order_to_send"),
+            # What waits, in the order of sending: what only closes first (see `orders.services.pacing`).
+            models.Index(
+                F("broker_account"),
+                F("account"),
+                F("exchange"),
+                F("algo_id"),
+                _OPENS,
+                F("id"),
+                condition=Q(state="CREATED"),
+                name="order_to_send",
+            ),
+            models.Index(fields=["sent_at"], condition=Q(sent_at__isnull=False), name="order_sent"),
             models.Index(
                 fields=["broker_account", "state"],
                 condition=Q(state__in=sorted(LIVE)),

@@ -18,15 +18,17 @@ class Halt:
     lets_reduce: bool = False
 
 
-def halts_of(orders: list[Order]) -> dict[UUID, Halt]:
+def halts_of(orders: list[Order], controls: Controls | None = None) -> dict[UUID, Halt]:
     """What has come between since these orders were accepted: inactive accounts, suspended algorithms, switches.
+
+    `controls` are those that concern the orders, if they have just been read.
 
     Under REDUCING the caller lets pass what closes a position entirely (`lets_reduce`).
     """
     accounts = sorted({order.account_id for order in orders})
     if not accounts:
         return {}
-    controls = controls_of(accounts, {order.algo_id for order in orders})
+    controls = controls or controls_of(accounts, {order.algo_id for order in orders})
     inactive = inactive_among(accounts)
     found = {order.id: _halt_of(order, controls, is_active=order.account_id not in inactive) for order in orders}
     return {pk: halt for pk, halt in found.items() if halt is not None}

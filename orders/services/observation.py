@@ -103,7 +103,7 @@ _UNSETTLED = frozenset({State.CREATED, State.SUBMITTING, State.UNKNOWN, State.LO
 def _apply_chunk(todo: Sequence[tuple[UUID, Observation]], *, at: datetime, source: str) -> None:
     executes = any(seen.trades or seen.snapshot.filled_quantity for _, seen in todo)
     desk = Desk.open([pk for pk, _ in todo], actor=BROKER, at=at, executes=executes)
-    recorded = _executions_of(list(desk.orders)) if executes else defaultdict(list)
+    recorded = _executions_of(list(desk.orders)) if executes else by_order([])
     for pk, seen in todo:
         observe(desk, desk.orders[pk], seen, recorded[pk], source=source)
     desk.write()

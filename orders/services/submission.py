@@ -17,12 +17,12 @@ from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_rows
 from orders.models import BrokerMessage, Order
 from orders.order_day import DAY_LASTS, day_parameters
-from orders.selectors import MAY_SEND_ORDERS
 from orders.services import postings
 from orders.services.desk import Desk, Refusal
 from orders.services.endings import progress
 from orders.services.halts import Halt, halts_of
 from orders.services.isolation import apply_isolated
+from orders.services.pacing import take_turn
 from orders.states import Event
 from orders.types import Accepted, NotSent, Outcome, PlaceInstruction, Refused, Side, Unconfirmed, Variety
 
@@ -40,17 +40,19 @@ class Submission:
 
 
 def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Submission]:
-    """Claim up to `limit` waiting orders, oldest first, and record the attempt; empty when none waits.
+    """Claim up to `limit` waiting orders, exits first, then the oldest, and record the attempt; empty when none may go.
 
     Workers do not wait for each other's rows. Nothing is claimed while the broker session is not open or
-    its last poll failed: what we could not watch, we do not send. An order whose day is over is never
-    claimed (see `expire_unsent`). What has been halted meanwhile is refused instead of sent.
+    its last poll failed: what we could not watch, we do not send. What this second has no room for waits
+    (`pacing`). An order whose day is over is never claimed (see `expire_unsent`). What has been halted meanwhile
+    is refused instead of sent.
     """
     with transaction.atomic(durable=True):
-        ids = _lock_waiting(broker_account_id, limit, at)
-        desk = Desk.open(ids, actor=SYSTEM, at=at)
-        waiting = list(desk.orders.values())
-        halted = {pk: halt for pk, halt in halts_of(waiting).items() if not _closes(desk.orders[pk], halt)}
+        turn = take_turn(broker_account_id, limit=limit, at=at)
+        desk = Desk.open(turn.order_ids, actor=SYSTEM, at=at)
+        waiting = [desk.orders[pk] for pk in turn.order_ids]
+        halts = halts_of(waiting, turn.controls)
+        halted = {pk: halt for pk, halt in halts.items() if not _closes(desk.orders[pk], halt)}
         for order in waiting:
             if halt := halted.get(order.id):
                 refusal, data = Refusal(halt.code, halt.reason), {"reason": halt.reason, "by": halt.by}
@@ -61,18 +63,6 @@ def claim_orders(broker_account_id: int, *, limit: int, at: datetime) -> list[Su
         desk.write()
     sent = [order for order in waiting if order.id not in halted]
     return [Submission(order.id, instruction_for(order)) for order in sent]
-
-
-def _lock_waiting(broker_account_id: int, limit: int, at: datetime) -> list[UUID]:
-    rows = fetch_rows(
-        f"""SELECT o.id FROM orders_order AS o JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
-           WHERE o.broker_account_id = %(broker)s AND o.state = 'CREATED' AND o.broker_order_id = ''
-             AND {MAY_SEND_ORDERS}
-             AND {DAY_LASTS}
-           ORDER BY o.id LIMIT %(limit)s FOR NO KEY UPDATE OF o SKIP LOCKED""",  # noqa: S608  no value is in it
-        {"broker": broker_account_id, "limit": limit, **day_parameters(at)},
-    )
-    return [pk for (pk,) in rows]
 
 
 def _closes(order: Order, halt: Halt) -> bool:
@@ -146,7 +136,7 @@ def abandon_submissions(*, at: datetime) -> int:
     with transaction.atomic(durable=True):
         rows = fetch_rows(
             """SELECT id FROM orders_order WHERE state = 'SUBMITTING' AND sent_at < %(before)s
-               ORDER BY id LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",
+               LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",  # in no order: by id a plan may read every order there is
             {"before": at - ABANDONED_AFTER},
         )
         desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)
@@ -166,7 +156,7 @@ def expire_unsent(*, at: datetime) -> int:
         rows = fetch_rows(
             f"""SELECT o.id FROM orders_order AS o WHERE o.state = 'CREATED' AND o.broker_order_id = ''
                  AND NOT ({DAY_LASTS})
-               ORDER BY o.id LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",  # noqa: S608  no value is in it
+               LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED""",  # noqa: S608  no value is in it
             day_parameters(at),
         )
         desk = Desk.open([pk for (pk,) in rows], actor=SYSTEM, at=at)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from compliance.screening.facts import Contract, Limits, Proposal, Surroundings
 from compliance.screening.limits import strictest
+from compliance.screening.rules import may_be_waited_for
 from compliance.selectors import Controls, control_reads
 from ledger.market.calendar import Market, is_open
 from ledger.market.prices import fresh_prices
@@ -102,7 +103,7 @@ class Intake:
     lines: Sequence[Line]
     books: Books
     card: RateCard
-    sent: dict[tuple[int, str], int]
+    waiting: dict[tuple[int, str], int]
     open_values: dict[int, Decimal]
     projected: dict[tuple[int, int, str], Decimal]
     fingerprints: set[selectors.Fingerprint]
@@ -130,7 +131,7 @@ class Intake:
             mode_source=f"{switch.scope}: {switch.reason}" if switch else "",
             algo_named=bool(line.request.algo_id),
             algo_status=line.algo.status if line.algo else "",
-            orders_this_second=self.sent.get((account.pk, instrument.segment if instrument else ""), 0),
+            orders_waiting=self.waiting.get((account.pk, line.request.exchange), 0),
             open_value=self.open_values.get(account.pk, ZERO),
             projected_position=projected + line.signed,
             is_duplicate=line.fingerprint in self.fingerprints,
@@ -142,8 +143,8 @@ class Intake:
         """Make an order of `value` rupees that was let through count for the ones after it in the list."""
         account, instrument = line.account, line.instrument
         assert instrument is not None, "screening refuses what is not on file"
-        second, side = (account.pk, instrument.segment), (account.pk, instrument.pk, line.request.side)
-        self.sent[second] = self.sent.get(second, 0) + 1
+        lane, side = (account.pk, line.request.exchange), (account.pk, instrument.pk, line.request.side)
+        self.waiting[lane] = self.waiting.get(lane, 0) + 1
         self.open_values[account.pk] = self.open_values.get(account.pk, ZERO) + value
         self.projected[side] = self.projected.get(side, ZERO) + line.signed
         self.fingerprints.add(line.fingerprint)
@@ -204,12 +205,12 @@ def gather(
         for r, portfolio_id in zip(requests, paying, strict=True)
         if portfolio_id is not None and (instrument := listings.instruments.get((r.exchange, r.symbol)))
     ]
-    wanted = _usage(ids, limits.values(), at)
+    wanted = _usage(ids, [route.broker_account_id for route in routes.values()], limits.values(), at)
     positions, capital, *found = read_all(
         *books_locked([pk for pk in paying if pk is not None], position_keys), *(one for asked, one in wanted if asked)
     )
     answers = iter(found)
-    sent, open_values, held, working, fingerprints = (
+    waiting, open_values, held, working, fingerprints = (
         next(answers) if asked else one.parse([]) for asked, one in wanted
     )
     books = Books.of(positions, capital, actor=actor, at=at)
@@ -222,7 +223,7 @@ def gather(
         ],
         books=books,
         card=listings.card,
-        sent=sent,
+        waiting=waiting,
         open_values=open_values,
         projected=selectors.projected_positions(held, working),
         fingerprints=fingerprints,
@@ -235,12 +236,14 @@ def _portfolio_asked_for(request: OrderRequest, owned: Mapping[str, int]) -> int
     return owned.get(request.portfolio) if request.portfolio else next(iter(owned.values()), None)
 
 
-def _usage(ids: Sequence[int], limits: Iterable[Limits], at: datetime) -> list[tuple[bool, Read[Any]]]:
+def _usage(
+    ids: Sequence[int], broker_account_ids: Sequence[int], limits: Iterable[Limits], at: datetime
+) -> list[tuple[bool, Read[Any]]]:
     """What the accounts have used of their limits; what no limit asks for need not be read."""
     limits = list(limits)
     window = max((x.duplicate_window.value for x in limits if x.duplicate_window), default=ZERO)
     return [
-        (any(x.orders_per_second for x in limits), selectors.sent_this_second(ids, at)),
+        (any(may_be_waited_for(x) for x in limits), selectors.waiting_to_send(ids, broker_account_ids)),
         (any(x.open_value for x in limits), selectors.open_values(ids)),
         (any(x.position_quantity for x in limits), held_units(ids)),
         (any(x.position_quantity for x in limits), selectors.working_units(ids)),

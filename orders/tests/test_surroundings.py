@@ -6,6 +6,7 @@ from decimal import Decimal as D
 import pytest
 
 from compliance.models import Account, AlgoRegistration
+from compliance.screening import rules
 from compliance.selectors import order_events
 from compliance.services.controls import set_kill_switch, set_limits
 from ledger.market.prices import set_prices
@@ -190,28 +191,37 @@ class TestLimits:
 
 
 class TestRate:
-    """Orders per second: by client and segment, by the calendar second of the server."""
+    """How many may wait to be sent, at the pace of the limit: by client and exchange."""
 
-    AT = datetime(2026, 11, 20, 5, 0, 0, 900_000, UTC)
+    @pytest.fixture(autouse=True)
+    def _one_second(self, monkeypatch):
+        monkeypatch.setattr(rules, "LONGEST_WAIT_SECONDS", 1)
 
-    def send(self, count, at=None, **changes):
-        return [place(at=at or self.AT, **changes).rejection_code for _ in range(count)]
+    def send(self, count, **changes):
+        return [place(**changes).rejection_code for _ in range(count)]
 
-    def test_the_eleventh_of_a_second(self, account, sbin):
+    def test_what_would_wait_too_long_is_refused_and_told_both_numbers(self, account, sbin):
         assert self.send(11) == [""] * 10 + ["ORDER_RATE"]
+        (placement,) = factories.place_list([request_for()])
+        assert (placement.denial.value, placement.denial.limit, placement.denial.source) == (
+            "11",
+            "10",
+            "HOUSE limits v1",
+        )
+        assert "11 orders would wait to be sent, above 10" in placement.denial.message
 
-    def test_the_calendar_second_and_not_a_rolling_one(self, account, sbin):
+    def test_what_was_sent_waits_no_longer(self, account, sbin):
         self.send(10)
-        assert self.send(10, self.AT + timedelta(milliseconds=100)) == [""] * 10
-        assert self.send(1, self.AT + timedelta(milliseconds=1099)) == ["ORDER_RATE"]
+        claim_orders(account.routing.broker_account_id, limit=4, at=now())
+        assert self.send(5) == [""] * 4 + ["ORDER_RATE"]
 
-    def test_segments_count_apart_and_so_do_clients(self, account, other_account, sbin, nifty_future):
+    def test_exchanges_count_apart_and_so_do_clients(self, account, other_account, sbin, nifty_future):
         self.send(10)
         future = {"exchange": "NFO", "symbol": "NIFTY27DECFUT", "product": "NRML", "quantity": D(75), "price": D(20000)}
         assert self.send(1, **future) == [""]
         assert self.send(1, account="OTHER") == [""]
 
-    def test_what_was_refused_was_not_sent(self, account, sbin):
+    def test_what_was_refused_does_not_wait(self, account, sbin):
         self.send(20, price=D("1000.01"))
         assert self.send(10) == [""] * 10
 
@@ -221,8 +231,18 @@ class TestRate:
         assert self.send(rate + 1, algo_id="A1") == [""] * rate + ["ORDER_RATE"]
 
     def test_within_one_list_as_well(self, account, sbin):
-        codes = place_list(*[{"price": D(1000 + n)} for n in range(12)], at=self.AT)
+        codes = place_list(*[{"price": D(1000 + n)} for n in range(12)])
         assert codes == [""] * 10 + ["ORDER_RATE"] * 2
+
+    def test_what_only_closes_is_never_refused_for_it(self, account, sbin):
+        hold(D(10))
+        self.send(10)
+        assert self.send(1, side=Side.SELL, quantity=D(10)) == [""]
+        assert self.send(1) == ["ORDER_RATE"]
+
+
+def test_a_batch_of_five_hundred_is_accepted(account, sbin):
+    assert place_list(*[{"quantity": D(1)}] * 500) == [""] * 500
 
 
 class TestDuplicates:

@@ -1,12 +1,12 @@
 """Placements that meet: one key one order, one rupee one order, one second ten orders."""
 
 import re
-from datetime import UTC, datetime
 from decimal import Decimal as D
 
 import pytest
 
 from compliance.idempotency import IdempotencyClaim, Idempotent, KeyReused, StoredAnswer
+from compliance.screening import rules
 from compliance.selectors import order_events
 from compliance.verification import verify_chain
 from ledger.models import CapitalEntry
@@ -92,9 +92,9 @@ def test_without_any_lock_the_database_still_refuses_to_lose_a_rupee(race, accou
     assert sorted(type(answer).__name__ for answer in answers) == ["IntegrityError", "Order"]
 
 
-def test_twelve_in_one_second_are_ten(race, account):
-    at = datetime(2026, 11, 20, 5, 0, 0, 500_000, UTC)
-    answers = race(account, *[lambda: place(quantity=D(1), at=at)] * 12)
+def test_of_those_that_together_would_wait_too_long_the_last_are_refused(race, account, monkeypatch):
+    monkeypatch.setattr(rules, "LONGEST_WAIT_SECONDS", 1)
+    answers = race(account, *[lambda: place(quantity=D(1))] * 12)
     assert sorted(answer.rejection_code for answer in answers) == [""] * 10 + ["ORDER_RATE"] * 2
 
 

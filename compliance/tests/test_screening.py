@@ -201,7 +201,7 @@ HAS = Exposure(
 )  # fmt: skip
 #: The same order again, as a change of it would leave it, in an account that is at every limit with it.
 SAME = replace(BUY, quantity=D(400), value=D(350_000), replaces=HAS)
-FULL = replace(AROUND, open_value=D(1_000_000), projected_position=D(1000), orders_this_second=10, is_duplicate=True)
+FULL = replace(AROUND, open_value=D(1_000_000), projected_position=D(1000), orders_waiting=600, is_duplicate=True)
 
 
 def changed(**changes):

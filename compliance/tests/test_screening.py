@@ -264,7 +264,7 @@ class TestAChange:
         assert screen(replace(fired, stop_price=D(995)), FULL).denial.code == Denial.PRICE_RELATION
         assert screen(replace(fired, price=D(985)), FULL).denial.code == Denial.PRICE_RELATION
 
-    def test_is_no_further_order_of_the_second_and_no_duplicate(self):
+    def test_is_no_further_order_and_no_duplicate(self):
         codes = {finding.code for finding in changed().findings}
         assert codes.isdisjoint({Denial.ORDER_RATE, Denial.DUPLICATE})
 

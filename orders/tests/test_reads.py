@@ -96,4 +96,5 @@ def test_an_idle_second_reads_no_more_when_thousands_are_over(analysed, broker_a
         nothing_happens(broker_account)
     for _ in range(THOUSAND // 500):
         over_and_done(500)
+    nothing_happens(broker_account)  # the first second may still meet what the fills left behind
     assert rows_read(TABLES, lambda: nothing_happens(broker_account), entries=False) < 20

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compliance.products import ProductCode
+from ledger.market.hours import HOURS
 from oms.lib.errors import Invalid
 from orders.api.amending_shapes import CancelAll, CancelOrder, UpdateOrder
-from orders.api.shapes import EXCHANGES, PRODUCTS, PlaceOrder, order_request
+from orders.api.shapes import PlaceOrder, order_request
 from orders.types import PRICED, STOPS, UNPRICED, OrderType, Side, TimeInForce, Variety
 
 BODY: dict[str, Any] = {"accountId": "DEMO", "symbol": "SBIN", "side": "BUY", "type": "MARKET", "quantity": D(10)}
@@ -111,7 +113,7 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
     price = st.decimals(min_value="0.0001", max_value=10**6, places=4)
     body = BODY | {
         "type": kind, "side": draw(st.sampled_from(list(Side))), "timeInForce": validity, "variety": variety,
-        "quantity": D(draw(st.integers(1, 10**9))), "product": draw(st.sampled_from(PRODUCTS)),
+        "quantity": D(draw(st.integers(1, 10**9))), "product": draw(st.sampled_from(ProductCode.values)),
     }  # fmt: skip
     body |= {"price": draw(price)} if kind in PRICED else {}
     body |= {"stopPrice": draw(price)} if kind in STOPS else {}
@@ -142,7 +144,7 @@ def test_a_request_is_what_the_body_said_to_the_last_digit(body: dict[str, Any])
 def test_where_a_symbol_is_traded(given_: dict[str, str], exchange: str) -> None:
     request = order_request(PlaceOrder.read(BODY | given_))
     assert (request.exchange, request.symbol) == (exchange, "SBIN")
-    assert exchange in EXCHANGES
+    assert exchange in HOURS
 
 
 TERMS: dict[str, Any] = {

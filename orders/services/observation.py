@@ -39,8 +39,8 @@ def apply_book(
     at: datetime,
     read_at: datetime | None = None,
     source: str = BrokerMessage.Source.POLL,
-) -> int:
-    """Apply order rows and trades of one broker account; returns how many orders were looked at under lock.
+) -> set[str]:
+    """Apply order rows and trades of one broker account; returns the broker order ids of those that said something new.
 
     `read_at` is when the reading began, `at` unless said: an answer may have been long on its way.
     Rows that are not ours are adopted as EXTERNAL orders first. Applying the same again changes nothing.
@@ -67,7 +67,8 @@ def apply_book(
             partial(_apply_chunk, at=at, source=source),
             give_up=partial(_alert_of_lost_row, at=at),
         )
-    return len(todo)
+    homeless = {s.broker_order_id for s in snapshots if s.broker_order_id not in known}
+    return homeless | {seen.snapshot.broker_order_id for _, seen in todo}
 
 
 def _alert_of_lost_row(item: tuple[UUID, Observation], error: Exception, *, at: datetime) -> None:

@@ -16,7 +16,7 @@ from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_models, fetch_rows
 from orders.models import Amendment, Order
 from orders.order_day import is_over
-from orders.selectors import OPEN_AMENDMENTS_TEXT
+from orders.selectors import HAS_SESSION, OPEN_AMENDMENTS_TEXT
 from orders.services.amendments.judging import only_loses_units
 from orders.services.amendments.outcomes import refuse
 from orders.services.desk import Desk
@@ -38,9 +38,10 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One claimed amendment and what to tell the broker; `terms` is None for a cancel."""
+    """One claimed amendment and what to tell the broker; `terms` is None for a cancel. `attempt` counts its calls."""
 
     amendment_id: UUID
+    attempt: int
     order_id: UUID
     broker_order_id: str
     variety: Variety
@@ -59,7 +60,7 @@ def claim_amendments(broker_account_id: int, *, limit: int, at: datetime) -> lis
             f"""SELECT a.id, o.id FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
                JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
                WHERE o.broker_account_id = %(broker)s AND a.state = 'QUEUED' AND a.due_at <= %(at)s
-                 AND o.broker_order_id <> '' AND b.session_state = 'OPEN'
+                 AND o.broker_order_id <> '' AND {HAS_SESSION}
                  AND (a.kind = 'CANCEL' OR NOT EXISTS (
                       SELECT 1 FROM orders_amendment AS c
                       WHERE c.order_id = o.id AND c.kind = 'CANCEL' AND c.state IN ({OPEN_AMENDMENTS_TEXT})))
@@ -99,9 +100,9 @@ def _claim(desk: Desk, order: Order, amendment: Amendment) -> Dispatch:
     sent = EventType.MODIFY_SENT if is_modify else EventType.CANCEL_SENT
     desk.note(order, sent, {"broker_order_id": order.broker_order_id, "attempt": amendment.attempts})
     return Dispatch(
-        amendment_id=amendment.id, order_id=order.id, broker_order_id=order.broker_order_id,
-        variety=Variety(order.variety), terms=amendment.terms if is_modify else None,
-        market_protection=order.market_protection,
+        amendment_id=amendment.id, attempt=amendment.attempts, order_id=order.id,
+        broker_order_id=order.broker_order_id, variety=Variety(order.variety),
+        terms=amendment.terms if is_modify else None, market_protection=order.market_protection,
     )  # fmt: skip
 
 
@@ -134,7 +135,8 @@ def _answer(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> Non
     for dispatch, outcome in answers:
         order, amendment = desk.orders[dispatch.order_id], amendments[dispatch.amendment_id]
         desk.keep(answer_message(order, outcome, source=amendment.kind, at=at))
-        _apply(desk, order, amendment, outcome)
+        if dispatch.attempt == amendment.attempts:  # else that call was given up, and another is under way
+            _apply(desk, order, amendment, outcome)
     through = [a for a in amendments.values() if a.state == AmendmentState.SENT and _is_held_up(desk, a)]
     resolve_alerts([_alert_key(amendment) for amendment in through], reason="it got through", at=at)
     desk.write()

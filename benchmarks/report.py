@@ -102,9 +102,16 @@ def _row(figure: Figure) -> list[str]:
     return [
         figure.name, _value(figure.value, figure.unit), _ms(figure.p50), _ms(figure.p99),
         "–" if figure.limit is None else _value(figure.limit, figure.unit),
-        "–" if figure.ratio is None else f"{figure.ratio:.2f}", str(figure.target or ""),
+        _near(figure), str(figure.target or ""),
         {True: "yes", False: "no", None: ""}[figure.reached], figure.note,
     ]  # fmt: skip
+
+
+def _near(figure: Figure) -> str:
+    if figure.ratio is None or figure.times is None:
+        return "–"
+    in_times = figure.target is not None and figure.target.what == "times"
+    return f"{figure.times:.1f} ×" if in_times else f"{figure.ratio:.2f}"
 
 
 def _add_profile(shown: Table, figures: Sequence[Figure], profile: Mapping[str, Any]) -> None:

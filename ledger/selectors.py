@@ -11,7 +11,7 @@ from redis import RedisError
 
 from compliance.selectors import accounts_visible_to
 from ledger.models import BrokerInstrument, CapitalAccount, CapitalEntry, Instrument, Position
-from oms.lib.db import Read, distinct, fetch_models, fetch_rows, model_read
+from oms.lib.db import Read, distinct, model_read, read
 from oms.lib.money import ZERO
 from oms.lib.redis import BRIEF_SECONDS, client
 from oms.lib.users import User
@@ -53,10 +53,10 @@ def instruments_named(names: Iterable[tuple[str, str]]) -> Read[dict[tuple[str, 
     return found.then(lambda rows: {(row.exchange, row.symbol): row for row in rows})
 
 
-def instruments_by_id(ids: Iterable[int]) -> dict[int, Instrument]:
-    """Instruments by primary key. One query."""
-    rows = fetch_models(Instrument, "WHERE t.id = ANY(%(ids)s)", {"ids": distinct(ids)})
-    return {row.pk: row for row in rows}
+def instruments_by_id(ids: Iterable[int | None]) -> Read[dict[int, Instrument]]:
+    """Instruments by primary key."""
+    wanted = model_read(Instrument, "WHERE t.id = ANY(%(ids)s)", {"ids": distinct(ids)})
+    return wanted.then(lambda rows: {row.pk: row for row in rows})
 
 
 def portfolio_ids_of(account_ids: Sequence[int]) -> Read[dict[int, dict[str, int]]]:
@@ -93,14 +93,19 @@ def instruments_held(account_ids: Sequence[int]) -> Read[set[int]]:
 
 def open_reservations(order_ids: Sequence[UUID]) -> dict[UUID, Decimal]:
     """Rupees that each order still holds in reserve, reckoned from its entries."""
-    rows = fetch_rows(
+    return read(reserved_for(order_ids))
+
+
+def reserved_for(order_ids: Sequence[UUID]) -> Read[dict[UUID, Decimal]]:
+    """The read of `open_reservations`, for who makes others in the same round trip."""
+    return Read(
         """SELECT order_id, sum(CASE WHEN credit = 'RESERVED' THEN amount ELSE -amount END)
            FROM ledger_capitalentry
            WHERE order_id = ANY(%(ids)s) AND (debit = 'RESERVED' OR credit = 'RESERVED')
            GROUP BY order_id""",
         {"ids": list(order_ids)},
+        dict,
     )
-    return dict(rows)
 
 
 def available(portfolio: CapitalAccount) -> Decimal:

@@ -79,17 +79,21 @@ INSTALLED_APPS = [
     "orders",
 ]
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "oms.monitoring.metrics.MeasureRequests",
     "django_structlog.middlewares.RequestMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "oms.ways.ApiTurnsOff",
+    # what follows is passed by the pages of the staff site only
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "oms.staff.two_factor.SecondFactorMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "oms.urls"
 WSGI_APPLICATION = "oms.wsgi.application"
@@ -176,9 +180,8 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 QUEUES = ("orders", "market", "compliance", "default")
 # The first pattern that matches wins; submissions and amendments never wait behind polls.
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {
-    "orders.tasks.hint_polls": {"queue": "market"},
-    "orders.tasks.sweep": {"queue": "market"},
-    "orders.tasks.poll_*": {"queue": "market"},
+    "orders.tasks.every_second": {"queue": "market"},
+    "orders.tasks.watch_*": {"queue": "market"},
     "orders.tasks.welcome_session": {"queue": "market"},
     "orders.tasks.refresh_*": {"queue": "market"},
     "orders.tasks.reconcile_*": {"queue": "market"},
@@ -188,9 +191,7 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {
 }
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     # A beat that finds a queue behind it does not add to it: what is not taken within a second is dropped.
-    "hint-polls": {"task": "orders.tasks.hint_polls", "schedule": 1.0, "options": {"expires": 1}},
-    "sweep": {"task": "orders.tasks.sweep", "schedule": 1.0, "options": {"expires": 1}},
-    "refresh-prices": {"task": "orders.tasks.refresh_prices", "schedule": 1.0, "options": {"expires": 1}},
+    "every-second": {"task": "orders.tasks.every_second", "schedule": 1.0, "options": {"expires": 1}},
     "refresh-instruments": {"task": "orders.tasks.refresh_instruments", "schedule": 30.0, "options": {"expires": 30}},
     "ensure-partitions": {"task": "compliance.tasks.ensure_partitions", "schedule": 6 * 3600.0},
 }
@@ -258,7 +259,6 @@ METRICS_TOKEN = env.str("OMS_METRICS_TOKEN", default="")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
 INSTALLED_APPS = ["axes", "rest_framework_simplejwt.token_blacklist", *INSTALLED_APPS]
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-MIDDLEWARE = ["oms.monitoring.metrics.MeasureRequests", *MIDDLEWARE, "axes.middleware.AxesMiddleware"]
 # By name and address together: a stranger cannot lock somebody else out, nor guess on and on.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5

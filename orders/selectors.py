@@ -16,13 +16,19 @@ from oms.lib.db import Read, fetch_rows, nothing_asked, read_all
 from oms.lib.money import ZERO
 from oms.lib.users import User
 from orders import alert_keys
-from orders.models import Amendment, BrokerAccount, Execution, Order, Routing
-from orders.states import LIVE, OPEN_AMENDMENTS, WORKING, State
+from orders.models import Amendment, Execution, Order, Routing
+from orders.states import LIVE, OPEN_AMENDMENTS
 from orders.types import OrderSnapshot, Side, TradeSnapshot
 
 Row = TypeVar("Row", Execution, Amendment)
 # In the statement's text, not a parameter: a plan that is made once cannot otherwise use the indexes of live orders.
 _LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
+#: Whether anything may be sent for a broker account, its row being `b`. Orders besides need somebody who watches them;
+#: cancels and changes go all the same, since what they are about is out there already.
+HAS_SESSION = "b.session_state = 'OPEN'"
+MAY_SEND_ORDERS = f"{HAS_SESSION} AND b.poll_message = ''"
+#: A book that nothing of ours is live in is read so often (a little less than five beats of a second).
+QUIET = timedelta(seconds=4.5)
 OPEN_AMENDMENTS_TEXT = ", ".join(f"'{state}'" for state in sorted(OPEN_AMENDMENTS))
 
 
@@ -237,14 +243,45 @@ def by_order(rows: Iterable[Row]) -> dict[UUID, list[Row]]:
     return grouped
 
 
-def open_sessions() -> list[int]:
-    """Broker accounts that are logged in."""
-    return list(BrokerAccount.objects.filter(session_state="OPEN").order_by("pk").values_list("pk", flat=True))
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What a poll is to bring news of besides what is new: whether the outcome of any order is unknown, and the broker
+    order ids of those that a change is under way for.
+    """
+
+    unknown: bool
+    amended: set[str]
 
 
-def expected_in_book(broker_account_id: int) -> "QuerySet[Order]":
-    """Orders that a complete poll ought to show: unknown to the broker so far, or working there."""
-    return Order.objects.filter(broker_account_id=broker_account_id, state__in=[State.UNKNOWN, *WORKING])
+def awaited(broker_account_id: int) -> Awaited:
+    """See Awaited. One query."""
+    rows = fetch_rows(
+        f"""SELECT '' WHERE EXISTS (SELECT 1 FROM orders_order AS o
+                                    WHERE o.broker_account_id = %(broker)s AND o.state = 'UNKNOWN')
+            UNION ALL
+            SELECT o.broker_order_id FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
+            WHERE o.broker_account_id = %(broker)s AND a.state IN ({OPEN_AMENDMENTS_TEXT})
+              AND o.broker_order_id <> ''""",  # noqa: S608
+        {"broker": broker_account_id},
+    )
+    named = {broker_order_id for (broker_order_id,) in rows}
+    return Awaited("" in named, named - {""})
+
+
+def due_polls(*, at: datetime) -> list[int]:
+    """Broker accounts, logged in, whose book is to be read now.
+
+    Every time while an order of theirs is live or the last poll failed, else when it has not been read for
+    QUIET: only an order from elsewhere can be news then.
+    """
+    rows = fetch_rows(
+        f"""SELECT b.id FROM orders_brokeraccount AS b WHERE {HAS_SESSION} AND (
+                b.polled_at IS NULL OR b.polled_at <= %(quiet_since)s OR b.poll_message <> ''
+                OR EXISTS (SELECT 1 FROM orders_order AS o WHERE o.broker_account_id = b.id AND o.state IN ({_LIVE})))
+            ORDER BY b.id""",  # noqa: S608
+        {"quiet_since": at - QUIET},
+    )
+    return [pk for (pk,) in rows]
 
 
 def instruments_in_use(broker_account_id: int) -> list[int]:
@@ -260,15 +297,38 @@ def instruments_in_use(broker_account_id: int) -> list[int]:
     return sorted(held | working)
 
 
+_ORDER_WAITS = f"""({MAY_SEND_ORDERS} AND EXISTS (
+    SELECT 1 FROM orders_order AS o
+    WHERE o.broker_account_id = b.id AND o.state = 'CREATED' AND o.broker_order_id = ''))"""  # noqa: S608
+_AMENDMENT_WAITS = f"""({HAS_SESSION} AND EXISTS (
+    SELECT 1 FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
+    WHERE a.state = 'QUEUED' AND a.due_at <= %(at)s AND o.broker_account_id = b.id AND o.broker_order_id <> ''))"""  # noqa: S608
+
+
 def with_work_waiting(*, at: datetime) -> list[int]:
-    """Broker accounts, logged in, with an order to send or an amendment due."""
+    """Broker accounts with an order that may be sent or an amendment that is due."""
+    statement = f"SELECT b.id FROM orders_brokeraccount AS b WHERE {_ORDER_WAITS} OR {_AMENDMENT_WAITS}"  # noqa: S608
+    return [pk for (pk,) in fetch_rows(statement, {"at": at})]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits to be sent for one broker account, and when its present session was opened."""
+
+    orders: bool
+    amendments: bool
+    session_opened_at: datetime | None
+
+    @property
+    def anything(self) -> bool:
+        return self.orders or self.amendments
+
+
+def waiting_for(broker_account_id: int, *, at: datetime) -> Waiting:
+    """See Waiting. One query."""
     rows = fetch_rows(
-        """SELECT b.id FROM orders_brokeraccount AS b WHERE b.session_state = 'OPEN' AND (
-               EXISTS (SELECT 1 FROM orders_order AS o
-                       WHERE o.broker_account_id = b.id AND o.state = 'CREATED' AND o.broker_order_id = '')
-               OR EXISTS (SELECT 1 FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
-                          WHERE a.state = 'QUEUED' AND a.due_at <= %(at)s AND o.broker_account_id = b.id
-                            AND o.broker_order_id <> ''))""",
-        {"at": at},
+        f"""SELECT {_ORDER_WAITS}, {_AMENDMENT_WAITS}, b.session_opened_at
+            FROM orders_brokeraccount AS b WHERE b.id = %(broker)s""",  # noqa: S608
+        {"at": at, "broker": broker_account_id},
     )
-    return [pk for (pk,) in rows]
+    return Waiting(*rows[0])

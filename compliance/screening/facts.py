@@ -58,13 +58,15 @@ class Exposure:
 
     Of its `quantity` units so many are `executed`. `value` is the worst-case value in rupees of the whole quantity at
     the present terms, None when no price is known; `open_value` is how much of `Surroundings.open_value` is its own.
-    `loses_units_only` says that the change takes units away and alters nothing else.
+    `stop_price` is the trigger that it has, fired or not. `loses_units_only`: the change takes units away and alters
+    nothing else.
     """
 
     quantity: Decimal
     executed: Decimal
     value: Decimal | None
     open_value: Decimal
+    stop_price: Decimal | None
     loses_units_only: bool
 
 

@@ -222,7 +222,10 @@ def price_band(p: Proposal, a: Surroundings) -> Finding | None:
 
 
 def price_relation(p: Proposal, a: Surroundings) -> Finding | None:
-    """A stop's limit lies beyond its trigger; a trigger lies beyond the market, or it would fire at once."""
+    """A stop's limit lies beyond its trigger; a trigger lies beyond the market, or it would fire at once.
+
+    A trigger that a changed order keeps may have fired long ago, and is not compared with the market again.
+    """
     if p.stop_price is None:
         return None
     buys = p.side == "BUY"
@@ -232,13 +235,15 @@ def price_relation(p: Proposal, a: Surroundings) -> Finding | None:
             False, Denial.PRICE_RELATION, f"The limit of a {p.side} stop must be {word} its trigger.",
             value=p.price, limit=p.stop_price, pointer="/price",
         )  # fmt: skip
-    if a.last_price is not None and (p.stop_price < a.last_price if buys else p.stop_price > a.last_price):
+    keeps = p.replaces is not None and p.replaces.stop_price == p.stop_price
+    last = None if keeps else a.last_price
+    if last is not None and (p.stop_price < last if buys else p.stop_price > last):
         word = "below" if buys else "above"
         return _when(
             False, Denial.PRICE_RELATION,
-            f"The trigger of a {p.side} stop is {word} the last price {decimal_text(a.last_price)}: "
+            f"The trigger of a {p.side} stop is {word} the last price {decimal_text(last)}: "
             "it would fire at once.",
-            value=p.stop_price, limit=a.last_price, pointer="/stopPrice",
+            value=p.stop_price, limit=last, pointer="/stopPrice",
         )  # fmt: skip
     return _when(True, Denial.PRICE_RELATION, "", value=p.stop_price)
 

@@ -15,7 +15,7 @@ from oms.lib.db import insert_rows
 from oms.lib.errors import NotFound
 from oms.lib.validation import Faults
 
-__all__ = ["AlertDraft", "close_alert", "raise_alert", "raise_alerts", "resolve_alert"]
+__all__ = ["AlertDraft", "close_alert", "raise_alert", "raise_alerts", "resolve_alert", "resolve_alerts"]
 
 COLUMNS = (
     "key", "kind", "severity", "account", "order_id", "summary", "details", "count", "raised_at", "last_raised_at",
@@ -94,4 +94,10 @@ def close_alert(alert_id: int, *, reason: str, user: AbstractBaseUser, at: datet
 
 def resolve_alert(key: str, *, reason: str, at: datetime) -> None:
     """Close the open alert of `key`, if there is one: what it warned of has passed. Joins the caller's transaction."""
-    Alert.objects.filter(key=key, closed_at=None).update(closed_at=at, closed_by=None, closing_reason=reason)
+    resolve_alerts([key], reason=reason, at=at)
+
+
+def resolve_alerts(keys: Sequence[str], *, reason: str, at: datetime) -> None:
+    """Close the open alerts of these keys, as `resolve_alert` does; one statement, none for no keys."""
+    if keys:
+        Alert.objects.filter(key__in=keys, closed_at=None).update(closed_at=at, closed_by=None, closing_reason=reason)

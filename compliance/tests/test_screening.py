@@ -196,10 +196,12 @@ def test_a_refusal_points_at_the_field(code, pointer):
 
 
 #: 400 units at 1000, half of them executed: what all limits but the position's allow in an order, to the last.
-HAS = Exposure(quantity=D(400), executed=D(200), value=D(350_000), open_value=D(175_000), loses_units_only=False)
+HAS = Exposure(
+    quantity=D(400), executed=D(200), value=D(350_000), open_value=D(175_000), stop_price=None, loses_units_only=False
+)  # fmt: skip
 #: The same order again, as a change of it would leave it, in an account that is at every limit with it.
 SAME = replace(BUY, quantity=D(400), value=D(350_000), replaces=HAS)
-FULL = replace(AROUND, open_value=D(1_000_000), projected_position=D(1000), orders_this_second=10, is_duplicate=True)
+FULL = replace(AROUND, open_value=D(1_000_000), projected_position=D(1000), orders_waiting=600, is_duplicate=True)
 
 
 def changed(**changes):
@@ -256,7 +258,13 @@ class TestAChange:
         higher = screen(replace(SAME, quantity=D(405), value=D(354_375)), replace(around, projected_position=D(1005)))
         assert not higher.denial.passed
 
-    def test_is_no_further_order_of_the_second_and_no_duplicate(self):
+    def test_keeps_a_trigger_that_has_fired_but_is_given_none_that_would_fire_at_once(self):
+        fired = replace(SAME, type="STOP_LIMIT", stop_price=D(990), replaces=replace(HAS, stop_price=D(990)))
+        assert screen(fired, FULL).denial is None
+        assert screen(replace(fired, stop_price=D(995)), FULL).denial.code == Denial.PRICE_RELATION
+        assert screen(replace(fired, price=D(985)), FULL).denial.code == Denial.PRICE_RELATION
+
+    def test_is_no_further_order_and_no_duplicate(self):
         codes = {finding.code for finding in changed().findings}
         assert codes.isdisjoint({Denial.ORDER_RATE, Denial.DUPLICATE})
 

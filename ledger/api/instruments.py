@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from ledger.market.hours import HOURS
 from ledger.market.prices import LastPrice, get_prices
 from ledger.models import Instrument
 from oms.lib import clock
@@ -18,7 +19,6 @@ from oms.lib.api.shapes import Shape
 from oms.lib.api.views import ApiView
 from oms.lib.api.wire import Document, json_response
 
-EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
 _MILLISECOND = Decimal("0.001")
 
 
@@ -27,7 +27,7 @@ class InstrumentQuery(PageQuery):
 
     symbol = serializers.CharField(max_length=40, required=False)
     name = serializers.CharField(max_length=120, required=False)
-    exchange = serializers.ChoiceField(EXCHANGES, required=False)
+    exchange = serializers.ChoiceField(list(HOURS), required=False)
     type = serializers.ChoiceField(Instrument.Type.values, required=False)
 
 

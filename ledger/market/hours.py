@@ -21,6 +21,7 @@ COMMODITY = Hours(time(9), time(9), time(23, 30))
 COMMODITY_MORNING = Hours(time(9), time(9), time(17))
 COMMODITY_EVENING = Hours(time(17), time(17), time(23, 30))
 
+#: The exchanges that are known at all, with their hours.
 HOURS: dict[str, Hours] = {
     "NSE": EQUITY, "BSE": EQUITY, "NFO": DERIVATIVES, "BFO": DERIVATIVES,
     "CDS": CURRENCY, "BCD": CURRENCY, "MCX": COMMODITY,

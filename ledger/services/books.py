@@ -19,7 +19,7 @@ from ledger import selectors
 from ledger.models import AssetTransaction, Bucket, CapitalAccount, CapitalEntry, Position
 from ledger.positions import Effect, Holding, Trade, apply_trade
 from ledger.services.histories import fold, histories
-from ledger.services.locking import books_locked, create_missing_positions
+from ledger.services.locking import books_locked, missing_positions_made
 from ledger.services.reservations import Booking, Fill, InsufficientCapital, PositionKey, Reservation
 from oms.lib.actors import Actor
 from oms.lib.db import (
@@ -80,9 +80,9 @@ class Books:
         """Lock and load. Positions that do not exist yet are made first if asked for."""
         require_transaction()
         keys = set(position_keys)
-        if create_positions and keys:
-            create_missing_positions(sorted(keys), at)
-        return cls.of(*read_all(*books_locked(portfolio_ids, keys)), actor=actor, at=at)
+        made = [missing_positions_made(keys, at)] if create_positions and keys else []
+        *_, positions, portfolios = read_all(*made, *books_locked(portfolio_ids, keys))
+        return cls.of(positions, portfolios, actor=actor, at=at)
 
     @classmethod
     def of(cls, positions: list[Position], portfolios: list[CapitalAccount], *, actor: Actor, at: datetime) -> "Books":

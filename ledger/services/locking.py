@@ -52,19 +52,32 @@ def _positions_locked(keys: list[PositionKey]) -> Read[list[Position]]:
         AS k(portfolio, instrument, product)
         ON t.capital_account_id = k.portfolio AND t.instrument_id = k.instrument AND t.product = k.product
         ORDER BY t.id FOR NO KEY UPDATE OF t"""
-    portfolios, instruments, products = [k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys]
-    return model_read(Position, clauses, {"portfolios": portfolios, "instruments": instruments, "products": products})
+    return model_read(Position, clauses, _columns_of(keys))
 
 
-def create_missing_positions(keys: list[PositionKey], at: datetime) -> None:
-    accounts = dict(CapitalAccount.objects.filter(pk__in={k[0] for k in keys}).values_list("pk", "account_id"))
-    Position.objects.bulk_create(
-        [
-            Position(
-                capital_account_id=portfolio, account_id=accounts[portfolio], instrument_id=instrument,
-                product=product, updated_at=at,
-            )
-            for portfolio, instrument, product in keys
-        ],
-        ignore_conflicts=True,
-    )  # fmt: skip
+def missing_positions_made(position_keys: Iterable[PositionKey], at: datetime) -> Read[None]:
+    """Makes the positions that do not exist yet, empty; goes before `books_locked` in the same round trip."""
+    return Read(
+        """INSERT INTO ledger_position (
+               capital_account_id, account_id, instrument_id, product, quantity, reserved_units, average_price,
+               allocated, realised_pnl, day_buy_quantity, day_buy_value, day_sell_quantity, day_sell_value,
+               transaction_seq, updated_at)
+           SELECT c.id, c.account_id, k.instrument, k.product, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, %(at)s::timestamptz
+           FROM unnest(%(portfolios)s::bigint[], %(instruments)s::bigint[], %(products)s::text[])
+                WITH ORDINALITY AS k(portfolio, instrument, product, n)
+           JOIN ledger_capitalaccount AS c ON c.id = k.portfolio
+           WHERE NOT EXISTS (
+               SELECT FROM ledger_position AS p WHERE p.capital_account_id = k.portfolio
+               AND p.instrument_id = k.instrument AND p.product = k.product)
+           ORDER BY k.n ON CONFLICT DO NOTHING RETURNING id""",
+        {**_columns_of(sorted(set(position_keys))), "at": at},
+        lambda _: None,
+    )
+
+
+def _columns_of(keys: list[PositionKey]) -> dict[str, list[int] | list[str]]:
+    return {
+        "portfolios": [key[0] for key in keys],
+        "instruments": [key[1] for key in keys],
+        "products": [key[2] for key in keys],
+    }

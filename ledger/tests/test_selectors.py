@@ -96,7 +96,7 @@ def test_instruments_in_one_query(sbin, infy, django_assert_num_queries):
             ("NSE", "SBIN"), ("NSE", "INFY"),
         }  # fmt: skip
     assert read(instruments_named([])) == {}
-    assert instruments_by_id([sbin.pk, infy.pk, 0]) == {sbin.pk: sbin, infy.pk: infy}
+    assert read(instruments_by_id([sbin.pk, infy.pk, 0])) == {sbin.pk: sbin, infy.pk: infy}
 
 
 def test_a_summary_adds_up(portfolio, sbin):

@@ -20,6 +20,7 @@ LEFT = {
     "orders/reading/timeline.py": 2,
     "orders/services/broker_accounts.py": 2,
     "orders/services/desk.py": 3,
+    "orders/services/endings.py": 1,
     "orders/services/fills.py": 1,
     "orders/services/placement.py": 2,
     "orders/services/surroundings.py": 1,

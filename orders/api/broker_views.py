@@ -4,10 +4,16 @@ Plain Django views, since neither belongs to the API's contract; what a broker s
 postback is a hint and nothing more: the order is read again from the broker before anything changes.
 """
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
 import redis
 import structlog
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -81,8 +87,30 @@ def _postback(request: HttpRequest, kind: str) -> Postback | None:
 
 def _sender(kind: str, said: Postback) -> BrokerAccount | None:
     """The account whose secret signed a postback, among those of the clients that it names."""
-    candidates = BrokerAccount.objects.filter(kind=kind, client_id__in=said.client_ids).order_by("pk")
-    return next((one for one in candidates if said.is_signed_with(one.api_secret)), None)
+    return next((one for one in _accounts_of(kind, said.client_ids) if said.is_signed_with(one.api_secret)), None)
+
+
+#: Postbacks come in bursts, and deciphering secrets is dear: what was read counts for a moment, and no longer than
+#: until an account is changed in this process.
+READ_FOR = timedelta(seconds=4)
+MOST_READ = 100
+_read: dict[tuple[str, frozenset[str]], tuple[datetime, list[BrokerAccount]]] = {}
+
+
+def _accounts_of(kind: str, client_ids: Iterable[str]) -> list[BrokerAccount]:
+    key, at = (kind, frozenset(client_ids)), clock.now()
+    until, accounts = _read.get(key, (at, []))
+    if until <= at:
+        accounts = list(BrokerAccount.objects.filter(kind=kind, client_id__in=key[1]).order_by("pk"))
+        if len(_read) >= MOST_READ:  # a stranger may name any clients
+            _read.clear()
+        _read[key] = at + READ_FOR, accounts
+    return accounts
+
+
+@receiver((post_save, post_delete), sender=BrokerAccount)
+def _read_again(**_signal: Any) -> None:
+    _read.clear()
 
 
 def _refuse(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:

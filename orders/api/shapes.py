@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from compliance.products import ProductCode
+from ledger.market.hours import HOURS
 from oms.lib.api.decimals import ExactDecimal
 from oms.lib.api.shapes import Shape
 from oms.lib.money import ZERO
@@ -24,7 +25,6 @@ from orders.types import (
     Variety,
 )
 
-EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
 SYMBOL = r"^([A-Z]{2,4}:)?[A-Z0-9][A-Z0-9&_.\- ]{0,39}$"
 CLIENT_KEY = r"^[\x21-\x7e]+$"
 
@@ -64,7 +64,7 @@ class PlaceOrder(Shape):
     account_id = serializers.CharField(max_length=36)
     portfolio_id = serializers.CharField(max_length=36, required=False, help_text="Default: the account's first.")
     symbol = symbol_field()
-    exchange = serializers.ChoiceField(EXCHANGES, required=False, help_text="Default: NSE.")
+    exchange = serializers.ChoiceField(list(HOURS), required=False, help_text="Default: NSE.")
     side = serializers.ChoiceField(Side.values)
     type = serializers.ChoiceField(
         OrderType.values, help_text="STOP turns into MARKET at the stop price, STOP_LIMIT into LIMIT."
@@ -122,7 +122,7 @@ def _inconsistencies(given: dict[str, Any]) -> dict[str, tuple[str, str]]:
     if not 0 <= given.get("disclosed_quantity", ZERO) <= given["quantity"]:
         errors["disclosedQuantity"] = ("out_of_range", "Must be between 0 and the quantity.")
     prefix = given["symbol"].partition(":")[0] if ":" in given["symbol"] else None
-    if prefix is not None and prefix not in EXCHANGES:
+    if prefix is not None and prefix not in HOURS:
         errors["symbol"] = ("unknown_exchange", f"{prefix} is no exchange here.")
     elif prefix is not None and given.get("exchange", prefix) != prefix:
         errors["exchange"] = ("contradiction", f"The symbol says {prefix}.")

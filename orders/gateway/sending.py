@@ -1,11 +1,11 @@
 """The loop between the durable claim and the durable answer: where orders and amendments meet the broker.
 
-Called by tasks. Broker calls run side by side in threads that touch no database; every answer is applied
-here as it comes, and its place taken by what waits next, so that one slow call holds up nobody.
+Called by tasks. Broker calls run side by side in threads that touch no database. The answers that have come in are
+applied together, and their places taken by what waits next, so that one slow call holds up nobody.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,20 +18,24 @@ from oms.lib.clock import now
 from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, OrderBusy, SessionExpired, Temporary
 from orders.brokers.limits import permits
 from orders.brokers.registry import broker_for
+from orders.gateway.attendance import Attendance, Work, attend
 from orders.gateway.locks import alone
 from orders.models import BrokerAccount
-from orders.services.amendments.sending import Dispatch, answer_amendment, claim_amendments
+from orders.selectors import Waiting, waiting_for
+from orders.services.amendments.sending import Dispatch, answer_amendments, claim_amendments
 from orders.services.broker_sessions import mark_expired
-from orders.services.submission import answer_place, claim_orders
+from orders.services.submission import Submission, answer_placements, claim_orders
 from orders.types import Accepted, Busy, LoggedOut, NotSent, Outcome, Refused, Unconfirmed
 
-#: Calls at one time: the broker's orders per second, at a tenth of a second each, need no more.
-CONCURRENT_CALLS = 10
+#: Calls at one time. A broker's orders per second, at a tenth of a second each, need fewer.
+CONCURRENT_CALLS = 20
 #: What certainly was not sent is tried again for so long before it is given up.
 TRY_AGAIN_SECONDS = 2.0
 #: One drain ends after this; the sweep starts the next if anything waits.
 DRAIN_SECONDS = 20.0
 PAUSE_SECONDS = 0.1
+#: Answers that come so soon after the first are applied with it.
+GATHER_SECONDS = 0.01
 APPLY_ATTEMPTS = 3
 #: Names PostgreSQL advisory locks: (this, broker account).
 SEND_LOCK = 0x4F4D55
@@ -39,84 +43,117 @@ SEND_LOCK = 0x4F4D55
 logger = structlog.get_logger(__name__)
 
 
-def drain(broker_account_id: int) -> int:
+def drain(broker_account_id: int, *, linger: float = 0.0) -> int:
     """Send what waits for one broker account, cancels first, as fast as its limits allow. Returns how many calls.
 
-    While another drain of the account is at it, this one leaves it to that.
+    Stays for `linger` seconds after the last call, for what comes next. While another drain of the account is at it,
+    this one leaves it to that.
     """
-    until = time.monotonic() + DRAIN_SECONDS
     with ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="broker") as pool:
-        calls = Calls(pool)
+        calls = Calls(broker_account_id, pool)
         with alone(SEND_LOCK, broker_account_id) as is_alone:
-            while is_alone and time.monotonic() < until:
-                claimed = _claim(broker_account_id, calls)
-                if not claimed and not calls.under_way and not _held_up(broker_account_id):
-                    break
-                calls.apply_answers()
-        while calls.under_way:  # another drain may already claim what comes now
-            calls.apply_answers()
+            if is_alone:
+                at_work = Attendance(Work.SENDING, broker_account_id)
+                attend(at_work, calls.go_on, linger=linger, seconds=DRAIN_SECONDS)
+        calls.finish()
         return calls.made
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What was claimed, and when the broker was called for it."""
+
+    claimed: Submission | Dispatch
+    began_at: datetime
 
 
 @dataclass
 class Calls:
-    """Calls on their way, each in a thread of the pool, and who applies what each came to."""
+    """Calls of one broker account on their way, each in a thread of the pool."""
 
+    broker_account_id: int
     pool: ThreadPoolExecutor
-    under_way: dict[Future[Outcome], Callable[[Outcome], None]] = field(default_factory=dict)
+    under_way: dict[Future[Outcome], Call] = field(default_factory=dict)
     made: int = 0
+    _account: BrokerAccount | None = None
+
+    def go_on(self) -> bool:
+        """Claim what waits as far as there is room, and apply what has come in; False when there is nothing to do.
+
+        What is claimed is on its way while the answers are applied.
+        """
+        answers = self._answers()
+        waiting = waiting_for(self.broker_account_id, at=now())
+        self._claim(waiting)
+        self._apply(answers)
+        is_at_work = bool(answers or self.under_way)
+        if not is_at_work and waiting.anything:  # the rate limit has no room just now
+            time.sleep(PAUSE_SECONDS)
+        return is_at_work or waiting.anything
+
+    def finish(self) -> None:
+        """Apply what is under way, and claim nothing more: another drain may do that by now."""
+        while self.under_way:
+            self._apply(self._answers())
+
+    def _claim(self, waiting: Waiting) -> None:
+        """Claim as many amendments and orders as there are free places, and send them on their way."""
+        account = self._account_of(waiting)
+        broker = broker_for(account)
+        if waiting.amendments and self._free:
+            for dispatch in claim_amendments(account.pk, limit=self._free, at=now()):
+                self._make(dispatch, partial(_amend, broker, dispatch), account.name)
+        room = min(_room(account), self._free) if waiting.orders and self._free else 0
+        for submission in claim_orders(account.pk, limit=room, at=now()) if room else ():
+            self._make(submission, partial(broker.place, submission.instruction), account.name)
 
     @property
-    def free(self) -> int:
+    def _free(self) -> int:
         """How many more calls may be made now."""
         return CONCURRENT_CALLS - len(self.under_way)
 
-    def make(self, call: Callable[[], str], account: str, apply: Callable[[Outcome], None]) -> None:
-        """Send one call on its way."""
-        self.under_way[self.pool.submit(_outcome, call, account)] = apply
+    def _account_of(self, waiting: Waiting) -> BrokerAccount:
+        """The account with the token of its present session; deciphering that is dear, so it is read once a session."""
+        if self._account is None or self._account.session_opened_at != waiting.session_opened_at:
+            self._account = BrokerAccount.objects.get(pk=self.broker_account_id)
+        return self._account
+
+    def _make(self, claimed: Submission | Dispatch, call: Callable[[], str], account: str) -> None:
+        self.under_way[self.pool.submit(_outcome, call, account)] = Call(claimed, now())
         self.made += 1
 
-    def apply_answers(self) -> None:
-        """Wait a moment for answers and apply those that came."""
+    def _answers(self) -> list[tuple[Call, Outcome]]:
+        """What has come in after a moment's wait."""
         if not self.under_way:
-            time.sleep(PAUSE_SECONDS)
-        done, _ = wait(self.under_way, timeout=PAUSE_SECONDS, return_when=FIRST_COMPLETED)
-        for future in done:
-            self.under_way.pop(future)(future.result())
+            return []
+        wait(self.under_way, timeout=PAUSE_SECONDS, return_when=FIRST_COMPLETED)
+        done, _ = wait(self.under_way, timeout=GATHER_SECONDS)
+        return [(self.under_way.pop(future), future.result()) for future in done]
+
+    def _apply(self, answers: Sequence[tuple[Call, Outcome]]) -> None:
+        """Apply the answers of orders together, and those of amendments."""
+        placements = [(c.claimed.order_id, outcome) for c, outcome in answers if isinstance(c.claimed, Submission)]
+        amendments = [(c.claimed, outcome) for c, outcome in answers if isinstance(c.claimed, Dispatch)]
+        if placements:
+            _apply(partial(answer_placements, placements))
+        if amendments:
+            _apply(partial(answer_amendments, amendments))
+        expired = [(c.began_at, outcome.message) for c, outcome in answers if isinstance(outcome, LoggedOut)]
+        if expired:
+            began_at, message = max(expired)
+            mark_expired(self.broker_account_id, message=message, at=began_at)
 
 
-def _claim(broker_account_id: int, calls: Calls) -> int:
-    """Claim as many amendments and orders as there are free places, and send them on their way; returns how many."""
-    account = BrokerAccount.objects.get(pk=broker_account_id)
-    if not calls.free or account.session_state != BrokerAccount.SessionState.OPEN:
-        return 0
-    broker, made = broker_for(account), calls.made
-    for dispatch in claim_amendments(account.pk, limit=calls.free, at=now()):
-        apply = partial(_apply, account.pk, now(), partial(answer_amendment, dispatch))
-        calls.make(partial(_amend, broker, dispatch), account.name, apply)
-    room = min(_room(account), calls.free)
-    for submission in claim_orders(account.pk, limit=room, at=now()) if room else []:
-        apply = partial(_apply, account.pk, now(), partial(answer_place, submission.order_id))
-        calls.make(partial(broker.place, submission.instruction), account.name, apply)
-    return calls.made - made
+def _apply(answer: Callable[..., None]) -> None:
+    """Apply answers in one transaction, anew after a deadlock or a lock that was long in coming.
 
-
-def _apply(broker_account_id: int, began_at: datetime, answer: Callable[..., None], outcome: Outcome) -> None:
-    _answer(answer, outcome)
-    if isinstance(outcome, LoggedOut):
-        mark_expired(broker_account_id, message=outcome.message, at=began_at)
-
-
-def _answer(answer: Callable[..., None], outcome: Outcome) -> None:
-    """Apply one answer in a transaction of its own, anew after a deadlock or a lock that was long in coming.
-
-    Whatever fails, the other answers are still to be applied: what has none is called unknown by the sweep.
+    Should that fail for good, the sweep calls unknown what has no answer.
     """
     for attempt in range(1, APPLY_ATTEMPTS + 1):
         try:
-            answer(outcome, at=now())
+            answer(at=now())
         except OperationalError as error:
-            logger.warning("answer_not_applied", attempt=attempt, outcome=type(outcome).__name__, reason=str(error))
+            logger.warning("answers_not_applied", attempt=attempt, reason=str(error))
             if not connection.is_usable():
                 connection.close()  # the next attempt opens another
         else:
@@ -128,14 +165,6 @@ def _room(account: BrokerAccount) -> int:
         return permits(account)
     except Temporary:
         return 0  # nobody can count: nothing is sent
-
-
-def _held_up(broker_account_id: int) -> bool:
-    """Whether orders wait only for the rate limit to make room."""
-    waiting = BrokerAccount.objects.filter(
-        pk=broker_account_id, session_state="OPEN", poll_message="", orders__state="CREATED", orders__broker_order_id=""
-    )
-    return waiting.exists()
 
 
 def _amend(broker: Broker, dispatch: Dispatch) -> str:

@@ -21,7 +21,7 @@ from compliance.services.alerts import raise_alert, resolve_alert
 from oms.lib.actors import SYSTEM, Actor
 from oms.lib.clock import IST
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
-from oms.lib.hints import hint
+from oms.lib.hints import Hint, hint
 from oms.lib.redis import client
 from oms.lib.users import User
 from oms.lib.validation import Faults
@@ -111,7 +111,7 @@ def record_login(
     account.save(update_fields=SESSION_FIELDS)
     _record(account, EventType.BROKER_SESSION_OPENED, actor=actor, at=at, reason=reason)
     resolve_alert(_alert_key(account), reason="Logged in again.", at=at)
-    hint("session", account.pk)
+    hint(Hint.SESSION, account.pk)
     return account
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from compliance.audit import EventType
-from oms.lib.hints import hint
+from oms.lib.hints import Hint, hint
 from orders.models import Amendment, BrokerMessage, Execution, Order
 from orders.selectors import Known
 from orders.services.amendments.changed_elsewhere import adopt_terms, was_changed_since
@@ -127,7 +127,7 @@ def _notice_other_terms(sight: Sight) -> None:
     if asked or order.state not in WORKING or sight.is_behind or not shows_other_terms(order, sight.snapshot):
         return
     if looked_at is None:
-        hint("look", order.broker_account_id, order.broker_order_id)
+        hint(Hint.LOOK, order.broker_account_id, order.broker_order_id)
     elif not was_changed_since(order, looked_at):
         adopt_terms(sight.desk, order, sight.snapshot.terms)
 

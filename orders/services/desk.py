@@ -6,19 +6,21 @@ open amendments) is read for all of them at once, when it is first asked for. Lo
 ascending, then the books (positions, then capital accounts).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from compliance import audit
 from compliance.audit import EventDraft, EventType
 from compliance.services.alerts import AlertDraft, raise_alerts
-from ledger.selectors import instruments_by_id, open_reservations
+from ledger.selectors import instruments_by_id, reserved_for
 from ledger.services.books import Books, PositionKey, Reservation
+from ledger.services.locking import books_locked, missing_positions_made
 from oms.lib.actors import Actor
-from oms.lib.db import fetch_models, insert_rows, one_round_trip, require_transaction, update_rows
+from oms.lib.db import Read, fetch_models, insert_rows, one_round_trip, read_all, require_transaction, update_rows
 from oms.lib.money import ZERO
 from orders import lifecycle
 from orders.models import Amendment, BrokerMessage, Execution, Order
@@ -111,26 +113,30 @@ class Desk:
     def bring(self, books: Books) -> None:
         """Work on books that the caller has opened, instead of opening them; they cover all orders on the desk."""
         self._books = books
-        self._load_reservations()
+        if self.orders:
+            self._hold(*read_all(*self._holdings_reads()))
 
     def _open_books(self) -> Books:
-        self._load_reservations()
-        self._books = Books.open(
-            portfolio_ids=[order.portfolio_id for order in self.orders.values()],
-            position_keys=[key for order in self.orders.values() if (key := position_key(order))],
-            create_positions=self.executes,
-            actor=self.actor,
-            at=self.at,
+        """Lock and read all that belongs to the books, in one round trip."""
+        require_transaction()
+        orders = self.orders.values()
+        keys = {key for order in orders if (key := position_key(order))}
+        made = [missing_positions_made(keys, self.at)] if self.executes and keys else []
+        *_, positions, portfolios, held, instruments = read_all(
+            *made, *books_locked([order.portfolio_id for order in orders], keys), *self._holdings_reads()
         )
+        self._books = Books.of(positions, portfolios, actor=self.actor, at=self.at)
+        self._hold(held, instruments)
         return self._books
 
-    def _load_reservations(self) -> None:
-        orders = [order for order in self.orders.values() if order.id not in self._reservations]
-        if not orders:
-            return
-        held = open_reservations([order.id for order in orders])
-        self._instruments = instruments_by_id(order.instrument_id for order in orders if order.instrument_id)
-        for order in orders:
+    def _holdings_reads(self) -> "tuple[Read[dict[UUID, Decimal]], Read[dict[int, Instrument]]]":
+        return reserved_for(list(self.orders)), instruments_by_id(o.instrument_id for o in self.orders.values())
+
+    def _hold(self, held: "Mapping[UUID, Decimal]", instruments: "dict[int, Instrument]") -> None:
+        self._instruments = instruments
+        for order in self.orders.values():
+            if order.id in self._reservations:
+                continue
             self._reservations[order.id] = Reservation(
                 order_id=order.id,
                 portfolio_id=order.portfolio_id,

@@ -39,8 +39,8 @@ def apply_book(
     at: datetime,
     read_at: datetime | None = None,
     source: str = BrokerMessage.Source.POLL,
-) -> int:
-    """Apply order rows and trades of one broker account; returns how many orders were looked at under lock.
+) -> set[str]:
+    """Apply order rows and trades of one broker account; returns the broker order ids of those that said something new.
 
     `read_at` is when the reading began, `at` unless said: an answer may have been long on its way.
     Rows that are not ours are adopted as EXTERNAL orders first. Applying the same again changes nothing.
@@ -67,7 +67,8 @@ def apply_book(
             partial(_apply_chunk, at=at, source=source),
             give_up=partial(_alert_of_lost_row, at=at),
         )
-    return len(todo)
+    homeless = {s.broker_order_id for s in snapshots if s.broker_order_id not in known}
+    return homeless | {seen.snapshot.broker_order_id for _, seen in todo}
 
 
 def _alert_of_lost_row(item: tuple[UUID, Observation], error: Exception, *, at: datetime) -> None:
@@ -102,7 +103,7 @@ _UNSETTLED = frozenset({State.CREATED, State.SUBMITTING, State.UNKNOWN, State.LO
 def _apply_chunk(todo: Sequence[tuple[UUID, Observation]], *, at: datetime, source: str) -> None:
     executes = any(seen.trades or seen.snapshot.filled_quantity for _, seen in todo)
     desk = Desk.open([pk for pk, _ in todo], actor=BROKER, at=at, executes=executes)
-    recorded = _executions_of(list(desk.orders)) if executes else defaultdict(list)
+    recorded = _executions_of(list(desk.orders)) if executes else by_order([])
     for pk, seen in todo:
         observe(desk, desk.orders[pk], seen, recorded[pk], source=source)
     desk.write()

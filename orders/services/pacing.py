@@ -15,7 +15,7 @@ from compliance.screening.limits import strictest
 from compliance.selectors import Controls, control_reads
 from oms.lib.db import Read, fetch_rows, read_all, require_transaction
 from orders.order_day import DAY_LASTS, day_parameters
-from orders.selectors import sent_in_second
+from orders.selectors import MAY_SEND_ORDERS, sent_in_second
 
 #: Names PostgreSQL advisory locks: (this, account). Whoever counts what an account sent holds it until the commit.
 PACE_LOCK = 0x504143
@@ -82,7 +82,7 @@ def _first_in_line(broker_account_id: int, limit: int, at: datetime) -> list[_Fi
                   AND o.account_id = line.account_id AND o.exchange = line.exchange AND o.algo_id = line.algo_id
                   AND {DAY_LASTS}
                 ORDER BY o.reserved_units < o.quantity, o.id LIMIT %(limit)s) AS head
-            WHERE b.id = %(broker)s AND b.session_state = 'OPEN' AND b.poll_message = ''""",  # noqa: S608  no value is in it
+            WHERE b.id = %(broker)s AND {MAY_SEND_ORDERS}""",  # noqa: S608  no value is in it
         {"broker": broker_account_id, "limit": limit, **day_parameters(at)},
         lambda rows: [_First(*row) for _, *row in sorted(rows)],
     )

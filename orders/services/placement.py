@@ -26,7 +26,7 @@ from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
 from oms.lib.db import PLANNED_ONCE, read_all
 from oms.lib.errors import Conflict, DomainError, Invalid, NotFound
-from oms.lib.hints import hint
+from oms.lib.hints import Hint, hint
 from oms.lib.ids import new_id, tag_of
 from oms.lib.money import ZERO
 from oms.lib.users import User
@@ -152,7 +152,7 @@ def _take_all(
     waiting = [p.order.account_id for p in placements.values() if p.order and p.order.state == State.CREATED]
     for route in {line.route for line in intake.lines if line.route and line.account.pk in waiting}:
         if route.has_session:
-            hint("submit", route.broker_account_id)
+            hint(Hint.SEND, route.broker_account_id)
     return placements
 
 

@@ -125,3 +125,13 @@ def see(
         given["average"] = sum(t.quantity * t.price for t in trades) / sum(t.quantity for t in trades)
     apply_book(order.broker_account_id, [row(order, status, **given)], list(trades), at=now(), source=source)
     return fresh(order)
+
+
+def working(count: int, **given: Any) -> list[Order]:
+    """So many orders that the broker shows open, made in sets. Lift the house's limits first."""
+    orders = [stored(placement) for placement in place_list([request_for(**given)] * count)]
+    broker_account_id = orders[0].broker_account_id
+    assert broker_account_id is not None
+    claim_orders(broker_account_id, limit=count, at=now())
+    apply_book(broker_account_id, [row(order, BrokerStatus.OPEN) for order in orders], [], at=now())
+    return [fresh(order) for order in orders]

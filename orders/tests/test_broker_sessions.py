@@ -9,6 +9,7 @@ import httpx
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from compliance.models import Account, Alert, EventType, OrderEvent
 from compliance.verification import verify_chain
@@ -19,6 +20,7 @@ from orders.broker_rules import rules_of
 from orders.brokers.base import SessionExpired
 from orders.brokers.registry import broker_for
 from orders.gateway import logins, watching
+from orders.gateway.attendance import Attendance, Work
 from orders.models import BrokerAccount
 from orders.services import broker_sessions
 from orders.tasks import look_at_orders
@@ -301,7 +303,7 @@ def test_a_genuine_postback_is_a_hint_to_read_the_order(paper, client, hints, mo
     looked_at = []
     monkeypatch.setattr(watching, "look", lambda *order: looked_at.append(order))
     look_at_orders(paper.pk)
-    assert looked_at == [(paper.pk, "1953341975595868160")]
+    assert looked_at == [(paper.pk, ["1953341975595868160"])]
     look_at_orders(paper.pk)
     assert len(looked_at) == 1
 
@@ -316,11 +318,23 @@ def test_any_news_of_an_order_until_somebody_looks_is_one_look(paper, client, hi
     assert len(looked_at) == 1
 
 
+def test_a_burst_of_postbacks_asks_the_database_once_who_sent_them(paper, client, hints):
+    assert send(client, signed()).status_code == 200
+    with CaptureQueriesContext(connection) as queries:
+        for _ in range(3):
+            assert send(client, signed()).status_code == 200
+    assert len(queries) == 0
+    paper.api_secret = "another"
+    paper.save()
+    assert send(client, signed()).status_code == 403
+    assert send(client, signed("another")).status_code == 200
+
+
 def test_news_of_very_many_orders_is_one_reading_of_the_book(paper, monkeypatch):
     read = []
     monkeypatch.setattr(watching, "poll", read.append)
     for number in range(3 * watching.MANY_HINTS):
-        watching.note_hint(paper.pk, str(number))
+        Attendance(Work.LOOKING, paper.pk).ring(str(number))
     assert watching.look_at_hinted(paper.pk)
     assert read == [paper.pk]
 

@@ -18,7 +18,7 @@ from ledger.services.holdings import HeldBefore, open_holdings
 from oms.lib.actors import SYSTEM, Actor, ActorType
 from oms.lib.clock import now
 from oms.lib.errors import Conflict, Forbidden, Invalid, NotFound
-from oms.lib.hints import _listeners, listen
+from oms.lib.hints import Hint, _listeners, listen
 from orders.models import Amendment, BrokerMessage, Execution, Order
 from orders.services.amendments.asking import request_cancel, request_modify
 from orders.services.observation import apply_book
@@ -146,8 +146,8 @@ class TestWhatIsStored:
             place_all()
 
     def test_a_worker_is_hinted_after_the_commit_and_once(self, account, sbin, django_capture_on_commit_callbacks):
-        heard, before = [], _listeners["submit"]
-        listen("submit", heard.append)
+        heard, before = [], _listeners[Hint.SEND]
+        listen(Hint.SEND, heard.append)
         try:
             with django_capture_on_commit_callbacks(execute=True):
                 place_all(request_for(), request_for())
@@ -157,7 +157,7 @@ class TestWhatIsStored:
                 place(price=D("1000.01"))
             assert len(heard) == 1, "nothing waits after a refusal"
         finally:
-            listen("submit", before)
+            listen(Hint.SEND, before)
 
 
 class TestRepeats:

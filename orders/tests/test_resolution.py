@@ -193,3 +193,10 @@ class TestAmendmentsOverdue:
         answer_amendment(dispatch, Unconfirmed("?"), at=at)
         assert overdue_amendments(order.broker_account_id, at=at + timedelta(seconds=5)) == []
         assert overdue_amendments(order.broker_account_id, at=at + timedelta(seconds=6)) == [order.broker_order_id]
+
+
+def test_a_book_that_leaves_nothing_in_doubt_costs_one_read(account, sbin, django_assert_num_queries):
+    order = see(send(place()), BrokerStatus.OPEN)
+    with django_assert_num_queries(1):
+        count_misses(order.broker_account_id, set(), begun_at=now() + timedelta(minutes=1), at=now())
+    assert fresh(order).complete_misses == 0, "its day is not over: only a late row of the book"

@@ -168,10 +168,10 @@ class TestADayThatEnded:
         order = place()
         time_machine.move_to(datetime(2026, 11, 20, 18, 29, 59, tzinfo=UTC), tick=False)
         BrokerAccount.objects.update(session_state="EXPIRED")
-        sweep()
+        sweep(at=now())
         assert fresh(order).state == "CREATED"
         time_machine.move_to(datetime(2026, 11, 20, 18, 30, tzinfo=UTC), tick=False)
-        sweep()
+        sweep(at=now())
         assert fresh(order).state == "EXPIRED"
 
 

@@ -55,8 +55,8 @@ def test_a_trade_that_changed_alarms_once_however_often_the_book_is_read(order):
     first = trade(order, 1, 4)
     order = see(order, BrokerStatus.OPEN, [first])
     book, changed = [row(order, BrokerStatus.OPEN, filled=4)], [replace(first, price=D(990))]
-    assert apply_book(order.broker_account_id, book, changed, at=now()) == 1
+    assert apply_book(order.broker_account_id, book, changed, at=now()) == {order.broker_order_id}
     for _ in range(3):
-        assert apply_book(order.broker_account_id, book, changed, at=now()) == 0
+        assert apply_book(order.broker_account_id, book, changed, at=now()) == set()
     assert Alert.objects.get(kind="TRADE_CHANGED").count == 1
     assert Execution.objects.get().price == 1000

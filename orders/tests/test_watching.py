@@ -7,12 +7,14 @@ from decimal import Decimal as D
 import httpx
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from compliance.models import Alert
 from ledger.market.prices import get_prices
 from ledger.models import Instrument, Position
 from ledger.selectors import trial_balance
 from oms.lib.clock import now
+from orders.gateway import watching
 from orders.gateway.logins import auto_login
 from orders.gateway.market_data import refresh_prices, welcome_session
 from orders.gateway.sending import drain
@@ -77,7 +79,7 @@ def test_a_stale_book_takes_no_fill_back(paper):
     paper.control("POST", "/faults", {"kind": "stale_book", "seconds": 600})
     paper.control("POST", "/prices", {"NSE:SBIN": {"last_price": 940}})
     wait_for(lambda: paper.control("GET", f"/orders?tag={order.tag}"), lambda rows: rows[0]["status"] == "COMPLETE")
-    look(order.broker_account_id, order.broker_order_id)  # the order itself is read fresh
+    look(order.broker_account_id, [order.broker_order_id])  # the order itself is read fresh
     order = fresh(order)
     assert (order.state, order.filled_quantity) == ("FILLED", 10)
     for _ in range(3):
@@ -100,13 +102,13 @@ def test_trades_ahead_of_the_book_and_a_book_ahead_of_the_trades(paper):
 def test_a_hint_reads_one_order(paper):
     order = sent(price=D(1010))
     wait_for(lambda: paper.control("GET", f"/orders?tag={order.tag}"), lambda rows: rows[0]["status"] == "COMPLETE")
-    look(order.broker_account_id, order.broker_order_id)
+    look(order.broker_account_id, [order.broker_order_id])
     assert fresh(order).state == "FILLED"
     assert BrokerMessage.objects.filter(source="POSTBACK").count() == 1
 
 
 def test_a_hint_for_what_is_not_there_is_nothing(paper, broker_account):
-    look(broker_account.pk, "9" * 19)
+    look(broker_account.pk, ["9" * 19])
     assert not Order.objects.exists()
 
 
@@ -176,7 +178,7 @@ class TestOnePollAtATime:
         BrokerAccount.objects.update(session_state="CLOSED", root_url="http://127.0.0.1:9")
         assert poll(broker_account.pk) is True
         assert BrokerAccount.objects.get().poll_message == ""
-        look(broker_account.pk, "1")
+        look(broker_account.pk, ["1"])
         assert refresh_prices(broker_account.pk) == 0
 
     def test_a_broker_that_is_away_is_seen(self, paper, broker_account):
@@ -190,7 +192,7 @@ class TestOnePollAtATime:
     def test_a_poll_that_fails_by_our_own_fault_stops_the_sending_and_is_seen(self, paper, broker_account, monkeypatch):
         order = place(price=D(950))
         with monkeypatch.context() as patch:
-            patch.setattr("orders.gateway.watching.count_misses", _break)
+            patch.setattr("orders.gateway.watching.awaited", _break)
             assert poll(broker_account.pk) is True
         assert BrokerAccount.objects.get().poll_message == "ArithmeticError: a fault of ours"
         drain(broker_account.pk)
@@ -218,3 +220,52 @@ def test_a_login_brings_the_days_instruments_and_what_was_held(paper, broker_acc
     assert all(quantity > 0 for quantity in holdings.values())
     welcome_session(broker_account.pk)
     assert {f"{p.instrument}": p.quantity for p in Position.objects.select_related("instrument")} == holdings
+
+
+class TestWhatAPollCosts:
+    """However long the day's book is, a poll that finds nothing new asks next to nothing of the database."""
+
+    @pytest.fixture
+    def filled(self, paper):
+        orders = [sent(quantity=D(1), price=D(1010 + n)) for n in range(5)]
+        resting = sent(price=D(950))
+        until(resting, lambda seen: seen.state == "OPEN")
+        for order in orders:
+            until(order, lambda seen: seen.state == "FILLED")
+        poll(resting.broker_account_id)
+        return orders, resting
+
+    def test_a_handful_of_statements_when_nothing_is_new(self, filled, broker_account, django_assert_max_num_queries):
+        with django_assert_max_num_queries(6):
+            poll(broker_account.pk)
+
+    def test_news_are_seen_by_a_process_that_knows_the_book_and_by_one_that_was_just_started(self, paper, filled):
+        _, resting = filled
+        paper.control("POST", "/prices", {"NSE:SBIN": {"last_price": 940}})
+        resting = until(resting, lambda seen: seen.state == "FILLED")
+        assert resting.filled_quantity == 10
+        watching._known.clear()
+        poll(resting.broker_account_id)
+        assert fresh(resting).filled_quantity == 10
+        assert Position.objects.get().quantity == 15
+
+    def test_a_cancel_is_confirmed_though_the_row_was_seen_before(self, filled):
+        _, resting = filled
+        request_cancel(resting.pk, actor=TRADER, at=now(), user=None)
+        drain(resting.broker_account_id)
+        until(resting, lambda seen: seen.state == "CANCELED")
+
+    def test_many_hinted_orders_are_looked_at_in_the_statements_of_one(self, paper, broker_account):
+        counts = []
+        for number in (1, 2, 8):  # the first one makes the position
+            orders = [sent(quantity=D(1), price=D(1010)) for _ in range(number)]
+            wait_for(lambda: paper.control("GET", "/orders"), are_complete)
+            with CaptureQueriesContext(connection) as queries:
+                look(broker_account.pk, [order.broker_order_id for order in orders])
+            assert {fresh(order).state for order in orders} == {"FILLED"}
+            counts.append(len(queries))
+        assert counts[1] == counts[2] <= counts[0] <= 25, counts
+
+
+def are_complete(rows):
+    return {one["status"] for one in rows} == {"COMPLETE"}

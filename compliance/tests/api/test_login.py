@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from oms.lib import clock
 from oms.tests.api_cast import Cast, Client
@@ -92,10 +94,41 @@ def test_a_new_password_ends_all_logins(person: User) -> None:
 
 def test_a_deactivated_or_deleted_user_is_out_at_once(person: User) -> None:
     tokens = log_in(Client()).json()
-    User.objects.filter(pk=person.pk).update(is_active=False)
+    person.is_active = False
+    person.save()
     assert not is_let_in(tokens["access"])
     assert Client().send("POST", REFRESH, {"refresh": tokens["refresh"]}).status_code == 401
     assert log_in(Client()).status_code == 401
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"password": "another"}])
+def test_what_another_process_withdraws_is_withdrawn_here_within_five_seconds(
+    person: User, change: dict[str, Any]
+) -> None:
+    with time_machine.travel(clock.now(), tick=False) as time:
+        tokens = log_in(Client()).json()
+        assert is_let_in(tokens["access"])
+        User.objects.filter(pk=person.pk).update(**change)  # tells nobody in this process, as if it were in another
+        assert is_let_in(tokens["access"])
+        time.shift(5)
+        assert not is_let_in(tokens["access"])
+
+
+def test_a_token_dies_in_time_though_it_was_used_a_moment_before(person: User) -> None:
+    tokens = log_in(Client()).json()
+    with time_machine.travel(clock.now() + timedelta(seconds=tokens["expiresIn"] - 2), tick=False) as time:
+        assert is_let_in(tokens["access"])
+        time.shift(2)
+        assert not is_let_in(tokens["access"])
+
+
+def test_a_second_request_does_not_ask_the_database_who_it_is(
+    as_trader: Client,
+) -> None:
+    as_trader.get("/api/v1/accounts")
+    with CaptureQueriesContext(connection) as queries:
+        assert as_trader.get("/api/v1/accounts").status_code == 200
+    assert not [query for query in queries if "auth_user" in query["sql"].split("WHERE")[0]]
 
 
 def test_a_role_that_is_taken_away_is_gone_at_once(cast: Cast, as_operator: Client) -> None:

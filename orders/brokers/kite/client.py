@@ -27,6 +27,7 @@ from orders.brokers.kite import market, wire
 from orders.brokers.kite.connection import CALL_SECONDS, Connection
 from orders.brokers.kite.failures import TooManyRequests, failure_of
 from orders.brokers.kite.iceberg import Iceberg, Icebergs, fold_orders, fold_trades
+from orders.brokers.kite.rereading import Translations
 from orders.brokers.limits import CallKind, Limiter
 from orders.brokers.outage import Outage
 from orders.types import OrderSnapshot, PlaceInstruction, Terms, TradeSnapshot, Variety
@@ -50,6 +51,8 @@ class KiteBroker:
         self._settings, self._limiter, self._outage = settings, limiter, outage
         #: As of the last reading of the order book.
         self._icebergs: Icebergs = {}
+        self._order_rows = Translations("order_id", wire.order_snapshot)
+        self._trade_rows = Translations("trade_id", wire.trade_snapshot)
         self._connection = Connection(
             settings.root_url,
             route_prefix=settings.route_prefix,
@@ -140,12 +143,12 @@ class KiteBroker:
         return self._book_position()[0]
 
     def _book_position(self) -> tuple[list[OrderSnapshot], Icebergs]:
-        snapshots, icebergs = fold_orders(self._read("/orders") or ())
+        snapshots, icebergs = fold_orders(self._order_rows.of(self._read("/orders", remember=True) or ()))
         self._icebergs = icebergs  # other threads may read the book at the same time
         return snapshots, icebergs
 
     def trade_book(self) -> list[TradeSnapshot]:
-        return fold_trades((wire.trade_snapshot(row) for row in self._read("/trades") or ()), self._icebergs)
+        return fold_trades(self._trade_rows.of(self._read("/trades", remember=True) or ()), self._icebergs)
 
     def order(self, broker_order_id: str) -> OrderSnapshot:
         history = self._read(f"/orders/{quote(broker_order_id, safe='')}")
@@ -201,9 +204,9 @@ class KiteBroker:
 
     # --- one call, in its turn
 
-    def _read(self, route: str, params: Any = None, *, kind: CallKind = CallKind.READ) -> Any:
+    def _read(self, route: str, params: Any = None, *, kind: CallKind = CallKind.READ, remember: bool = False) -> Any:
         with self._turn(kind):
-            return self._connection.read(route, params)
+            return self._connection.read(route, params, remember=remember)
 
     def _write(self, kind: CallKind, method: str, route: str, *, orders_of_the_day: int = 1, **how: Any) -> Any:
         with self._turn(kind, orders_of_the_day=orders_of_the_day):

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from orders.brokers.kite.wire import order_snapshot
 from orders.types import BrokerStatus, OrderSnapshot, TradeSnapshot, Variety
 
 
@@ -28,14 +27,13 @@ class Iceberg:
 Icebergs = dict[str, Iceberg]
 
 
-def fold_orders(rows: Iterable[dict[str, Any]]) -> tuple[list[OrderSnapshot], Icebergs]:
+def fold_orders(rows: Iterable[OrderSnapshot]) -> tuple[list[OrderSnapshot], Icebergs]:
     """The order book with the legs of each iceberg folded into one order, and which legs those were."""
     snapshots: list[OrderSnapshot] = []
     legs: dict[str, list[OrderSnapshot]] = defaultdict(list)
-    for row in rows:
-        snapshot = order_snapshot(row)
-        if snapshot.variety == Variety.ICEBERG and row.get("tag") and _meta(snapshot):
-            legs[row["tag"]].append(snapshot)
+    for snapshot in rows:
+        if snapshot.variety == Variety.ICEBERG and snapshot.raw.get("tag") and _meta(snapshot):
+            legs[snapshot.raw["tag"]].append(snapshot)
         else:
             snapshots.append(snapshot)
     icebergs: Icebergs = {}

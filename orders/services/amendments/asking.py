@@ -16,7 +16,7 @@ from compliance.audit import EventType
 from compliance.selectors import lock_tradable_accounts
 from oms.lib.actors import Actor
 from oms.lib.errors import Conflict, DomainError, Forbidden, NotFound, Stale
-from oms.lib.hints import hint
+from oms.lib.hints import Hint, hint
 from oms.lib.ids import new_id
 from oms.lib.users import User
 from orders.models import Amendment, Order
@@ -67,7 +67,7 @@ def request_modify(
         if order.state == State.CREATED:
             _modify_at_once(desk, order, amendment)
         desk.write()
-        hint("amend", order.broker_account_id)
+        hint(Hint.SEND, order.broker_account_id)
     return order
 
 
@@ -103,7 +103,7 @@ def request_cancels(
                 results[order_id] = error
         desk.write()
         for broker_account_id in {o.broker_account_id for o in desk.orders.values()}:
-            hint("amend", broker_account_id)
+            hint(Hint.SEND, broker_account_id)
     return results
 
 

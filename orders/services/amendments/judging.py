@@ -137,6 +137,7 @@ def _exposure(order: Order, old: Terms, new: Terms, line: Line) -> Exposure:
         executed=order.filled_quantity,
         value=None if price is None else price * old.quantity,
         open_value=counted_at * order.remaining_quantity,
+        stop_price=old.stop_price,
         loses_units_only=only_loses_units(old, new),
     )
 

@@ -4,22 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 import structlog
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from compliance.audit import EventType
-from compliance.services.alerts import resolve_alert
+from compliance.services.alerts import resolve_alerts
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_models, fetch_rows
 from orders.models import Amendment, Order
 from orders.order_day import is_over
-from orders.selectors import OPEN_AMENDMENTS_TEXT
+from orders.selectors import HAS_SESSION, OPEN_AMENDMENTS_TEXT
 from orders.services.amendments.judging import only_loses_units
 from orders.services.amendments.outcomes import refuse
 from orders.services.desk import Desk
 from orders.services.halts import Halt, halts_of
+from orders.services.isolation import apply_isolated
 from orders.services.postings import terms_of
 from orders.services.submission import ABANDONED_AFTER, answer_message
 from orders.states import AmendmentEvent, AmendmentState, State
@@ -36,9 +38,10 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One claimed amendment and what to tell the broker; `terms` is None for a cancel."""
+    """One claimed amendment and what to tell the broker; `terms` is None for a cancel. `attempt` counts its calls."""
 
     amendment_id: UUID
+    attempt: int
     order_id: UUID
     broker_order_id: str
     variety: Variety
@@ -57,7 +60,7 @@ def claim_amendments(broker_account_id: int, *, limit: int, at: datetime) -> lis
             f"""SELECT a.id, o.id FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
                JOIN orders_brokeraccount AS b ON b.id = o.broker_account_id
                WHERE o.broker_account_id = %(broker)s AND a.state = 'QUEUED' AND a.due_at <= %(at)s
-                 AND o.broker_order_id <> '' AND b.session_state = 'OPEN'
+                 AND o.broker_order_id <> '' AND {HAS_SESSION}
                  AND (a.kind = 'CANCEL' OR NOT EXISTS (
                       SELECT 1 FROM orders_amendment AS c
                       WHERE c.order_id = o.id AND c.kind = 'CANCEL' AND c.state IN ({OPEN_AMENDMENTS_TEXT})))
@@ -97,9 +100,9 @@ def _claim(desk: Desk, order: Order, amendment: Amendment) -> Dispatch:
     sent = EventType.MODIFY_SENT if is_modify else EventType.CANCEL_SENT
     desk.note(order, sent, {"broker_order_id": order.broker_order_id, "attempt": amendment.attempts})
     return Dispatch(
-        amendment_id=amendment.id, order_id=order.id, broker_order_id=order.broker_order_id,
-        variety=Variety(order.variety), terms=amendment.terms if is_modify else None,
-        market_protection=order.market_protection,
+        amendment_id=amendment.id, attempt=amendment.attempts, order_id=order.id,
+        broker_order_id=order.broker_order_id, variety=Variety(order.variety),
+        terms=amendment.terms if is_modify else None, market_protection=order.market_protection,
     )  # fmt: skip
 
 
@@ -112,21 +115,17 @@ def answer_amendment(dispatch: Dispatch, outcome: Outcome, *, at: datetime) -> N
 def answer_amendments(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> None:
     """Apply what became of sending amendments, all in one transaction. Each order's row, seen later, has the last word.
 
-    Should that fail, each in a transaction of its own, so that one which fails loses none of the others: what has
-    no answer is called unknown by the sweep. An OperationalError is raised: the database is away, or a lock was
-    not had in time, and the same may be tried anew.
+    One that cannot be applied loses none of the others: what has no answer is called unknown by the sweep. Raises
+    OperationalError, as `orders.services.isolation` says.
     """
-    try:
-        with transaction.atomic(durable=True):
-            _answer(answers, at=at)
-    except OperationalError:
-        raise
-    except Exception:
-        if len(answers) > 1:
-            for one in answers:
-                answer_amendments([one], at=at)
-        else:
-            logger.exception("answer_not_applied", amendment_ids=[str(d.amendment_id) for d, _ in answers])
+    apply_isolated(answers, partial(_answer, at=at), give_up=_leave_unanswered)
+
+
+def _leave_unanswered(answer: tuple[Dispatch, Outcome], error: Exception) -> None:
+    dispatch, outcome = answer
+    logger.error(
+        "answer_not_applied", amendment_id=str(dispatch.amendment_id), outcome=type(outcome).__name__, exc_info=error
+    )
 
 
 def _answer(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> None:
@@ -136,7 +135,10 @@ def _answer(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> Non
     for dispatch, outcome in answers:
         order, amendment = desk.orders[dispatch.order_id], amendments[dispatch.amendment_id]
         desk.keep(answer_message(order, outcome, source=amendment.kind, at=at))
-        _apply(desk, order, amendment, outcome)
+        if dispatch.attempt == amendment.attempts:  # else that call was given up, and another is under way
+            _apply(desk, order, amendment, outcome)
+    through = [a for a in amendments.values() if a.state == AmendmentState.SENT and _is_held_up(desk, a)]
+    resolve_alerts([_alert_key(amendment) for amendment in through], reason="it got through", at=at)
     desk.write()
 
 
@@ -144,8 +146,7 @@ def _apply(desk: Desk, order: Order, amendment: Amendment, outcome: Outcome) -> 
     """Advance the amendment. Nothing happens when a look at the order was quicker than the answer."""
     match outcome:
         case Accepted():
-            if desk.amend(amendment, AmendmentEvent.RECEIVED, message="") and _is_held_up(desk, amendment):
-                resolve_alert(_alert_key(amendment), reason="it got through", at=desk.at)
+            desk.amend(amendment, AmendmentEvent.RECEIVED, message="")
         case Unconfirmed(message=message):
             desk.amend(amendment, AmendmentEvent.AMBIGUOUS, message=message)
         case LoggedOut(message=message):

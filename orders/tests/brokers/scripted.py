@@ -51,6 +51,7 @@ class Server:
 
     root: str
     requests: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
+    connections: int = 0
 
     @property
     def calls(self) -> list[str]:
@@ -80,6 +81,7 @@ def scripted_server(*steps: Step) -> Iterator[Server]:
                 connection, _ = listener.accept()
             except OSError:
                 return
+            server.connections += 1
             connection.settimeout(10)
             thread = threading.Thread(target=serve, args=(connection,), daemon=True)
             thread.start()

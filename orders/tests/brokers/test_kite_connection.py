@@ -1,10 +1,12 @@
 """What the network can do to a call, and what we then know: against a server that misbehaves for real."""
 
+import gzip
 import hashlib
 import json
 import logging
 import os
 import socket
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -134,12 +136,51 @@ def test_a_read_that_was_answered_badly_is_left_to_the_next_poll(step):
 def test_one_connection_serves_many_calls():
     with scripted_server(answer('{"data": []}')) as server:
         link = connection(server.root)
-        ports = set()
         for _ in range(3):
             link.read("/orders")
-            pool = link._client._transport._pool
-            ports |= {one._connection._network_stream.get_extra_info("client_addr") for one in pool.connections}
-    assert len(ports) == 1
+    assert len(server.requests) == 3
+    assert server.connections == 1
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile_is_not_written_to():
+    """Nobody would know whether the write arrived."""
+
+    def answer_and_leave(sock, over):
+        answer('{"data": {"order_id": "1"}}')(sock, over)
+        sock.shutdown(socket.SHUT_RDWR)
+
+    with scripted_server(answer_and_leave) as server:
+        link = connection(server.root)
+        for _ in range(3):
+            assert link.write("POST", "/orders/regular", form=FORM) == {"order_id": "1"}
+            time.sleep(0.05)
+    assert server.connections == 3
+
+
+def test_compressed_answers_are_read_and_broken_ones_are_no_answer():
+    packed = gzip.compress(b'{"data": [1.10]}')
+    with scripted_server(answer(packed, Content_Encoding="gzip"), answer(b"x", Content_Encoding="gzip")) as server:
+        assert connection(server.root).read("/orders") == [Decimal("1.10")]
+        assert server.requests[0][2]["accept-encoding"] == "gzip"
+        with pytest.raises(UnknownOutcome):
+            connection(server.root).write("POST", "/orders/regular", form=FORM)
+
+
+def test_an_answer_in_pieces_is_read_whole():
+    def in_chunks(sock, _over):
+        sock.sendall(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"data": ')
+        sock.sendall(b"\r\n3\r\n[1]\r\n1\r\n}\r\n0\r\n\r\n")
+
+    with scripted_server(in_chunks) as server:
+        link = connection(server.root)
+        assert [link.read("/orders"), link.read("/orders")] == [[1], [1]]
+        assert server.connections == 1
+
+
+def test_a_line_break_in_a_credential_sends_nothing():
+    with scripted_server(ACCEPTED) as server, pytest.raises(DefiniteRefusal, match="not set up rightly"):
+        Connection(server.root, api_key="key", access_token="a\r\nX: y").write("POST", "/orders/regular", form=FORM)
+    assert not server.requests
 
 
 def test_fractions_keep_every_digit():

@@ -13,6 +13,7 @@ from ledger.selectors import trial_balance
 from ledger.services.instruments import sync_instruments
 from oms.lib.clock import now
 from oms.lib.errors import Invalid
+from orders import tasks
 from orders.brokers.registry import broker_for
 from orders.gateway import logins
 from orders.gateway.market_data import refresh_prices, welcome_session
@@ -156,6 +157,22 @@ class TestNames:
         assert set(Instrument.objects.filter(is_tradable=True).values_list("symbol", flat=True)) == {
             "SBIN", "NIFTY26DECFUT", "ONLYHERE",
         }  # fmt: skip
+
+    def test_each_kind_of_broker_is_asked_for_its_own_list_once_a_day(self, logged_in, broker_account, monkeypatch):
+        asked = []
+        monkeypatch.setattr(tasks.welcome_session, "apply_async", asked.extend)
+        tasks.refresh_instruments()
+        assert asked == [broker_account.pk], "the made-up broker's was read after its login, the paper exchange's not"
+        BrokerAccount.objects.filter(kind="MADEUP").update(instruments_at=now() - timedelta(days=1))
+        tasks.refresh_instruments()
+        assert asked == [broker_account.pk, broker_account.pk, logged_in.pk]
+
+    def test_an_empty_list_is_asked_for_again(self, logged_in, house):
+        house.listed = []
+        BrokerAccount.objects.update(instruments_at=None)
+        welcome_session(logged_in.pk)
+        assert BrokerAccount.objects.get(pk=logged_in.pk).instruments_at is None
+        assert Instrument.objects.filter(is_tradable=True).count() == 3
 
     def test_what_was_held_there_is_opened_under_the_houses_name(self, logged_in):
         position = Position.objects.get()

@@ -17,13 +17,12 @@ from oms.lib.money import ZERO
 from oms.lib.users import User
 from orders import alert_keys
 from orders.models import Amendment, Execution, Order, Routing
-from orders.states import LIVE, OPEN_AMENDMENTS, WORKING, State
+from orders.states import LIVE, OPEN_AMENDMENTS
 from orders.types import OrderSnapshot, Side, TradeSnapshot
 
 Row = TypeVar("Row", Execution, Amendment)
 # In the statement's text, not a parameter: a plan that is made once cannot otherwise use the indexes of live orders.
 _LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
-_IN_BOOK = ", ".join(f"'{state}'" for state in sorted((State.UNKNOWN, *WORKING)))
 #: Whether anything may be sent for a broker account, its row being `b`. Orders besides need somebody who watches them;
 #: cancels and changes go all the same, since what they are about is out there already.
 HAS_SESSION = "b.session_state = 'OPEN'"
@@ -238,34 +237,34 @@ def by_order(rows: Iterable[Row]) -> dict[UUID, list[Row]]:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """Of which orders a poll has to bring news: broker order ids.
-
-    `in_book` are those that it ought to show, '' standing for any that the broker has given no id so far; `amended`
-    those that a change is under way for.
+    """What a poll is to bring news of besides what is new: whether the outcome of any order is unknown, and the broker
+    order ids of those that a change is under way for.
     """
 
-    in_book: set[str]
+    unknown: bool
     amended: set[str]
 
 
 def awaited(broker_account_id: int) -> Awaited:
     """See Awaited. One query."""
     rows = fetch_rows(
-        f"""SELECT o.broker_order_id, false FROM orders_order AS o
-            WHERE o.broker_account_id = %(broker)s AND o.state IN ({_IN_BOOK})
+        f"""SELECT '' WHERE EXISTS (SELECT 1 FROM orders_order AS o
+                                    WHERE o.broker_account_id = %(broker)s AND o.state = 'UNKNOWN')
             UNION ALL
-            SELECT o.broker_order_id, true FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
-            WHERE o.broker_account_id = %(broker)s AND a.state IN ({OPEN_AMENDMENTS_TEXT})""",  # noqa: S608
+            SELECT o.broker_order_id FROM orders_amendment AS a JOIN orders_order AS o ON o.id = a.order_id
+            WHERE o.broker_account_id = %(broker)s AND a.state IN ({OPEN_AMENDMENTS_TEXT})
+              AND o.broker_order_id <> ''""",  # noqa: S608
         {"broker": broker_account_id},
     )
-    return Awaited({pk for pk, is_amended in rows if not is_amended}, {pk for pk, is_amended in rows if is_amended})
+    named = {broker_order_id for (broker_order_id,) in rows}
+    return Awaited("" in named, named - {""})
 
 
 def due_polls(*, at: datetime) -> list[int]:
     """Broker accounts, logged in, whose book is to be read now.
 
     Every time while an order of theirs is live or the last poll failed, else when it has not been read for
-    QUIET_SECONDS: only an order from elsewhere can be news then.
+    QUIET: only an order from elsewhere can be news then.
     """
     rows = fetch_rows(
         f"""SELECT b.id FROM orders_brokeraccount AS b WHERE {HAS_SESSION} AND (

@@ -82,10 +82,11 @@ def _poll(account: BrokerAccount, broker: Broker, begun_at: datetime) -> None:
     new_rows, new_trades = known.news(book, trades, changing=ours.amended)
     heard = apply_book(account.pk, new_rows, new_trades, at=now()) if new_rows else set()
     known.learn(book, trades, said_something=heard)
-    shown = {row.broker_order_id for row in book}
-    if not ours.in_book <= shown:
-        visible_within = rules_of(account.kind).shows_within
-        count_misses(account.pk, shown, begun_at=begun_at, at=now(), visible_within=visible_within)
+    count_misses(
+        account.pk, {row.broker_order_id for row in book}, begun_at=begun_at, at=now(),
+        visible_within=rules_of(account.kind).shows_within,
+    )  # fmt: skip
+    if ours.unknown:
         _look_for_the_missing(account, broker)
     if ours.amended:
         for broker_order_id in overdue_amendments(account.pk, at=now()):

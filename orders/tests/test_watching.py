@@ -236,7 +236,7 @@ class TestWhatAPollCosts:
         return orders, resting
 
     def test_a_handful_of_statements_when_nothing_is_new(self, filled, broker_account, django_assert_max_num_queries):
-        with django_assert_max_num_queries(5):
+        with django_assert_max_num_queries(6):
             poll(broker_account.pk)
 
     def test_news_are_seen_by_a_process_that_knows_the_book_and_by_one_that_was_just_started(self, paper, filled):

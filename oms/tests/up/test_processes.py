@@ -76,6 +76,7 @@ def test_one_that_does_not_listen_is_killed_at_the_deadline() -> None:
     deaf.wait_stopped(deadline=began + 0.2)
     assert 0.2 <= time.monotonic() - began < 3
     assert deaf.exit_code() == -signal.SIGKILL
+    deaf.process.stdout.close()
 
 
 def test_what_a_killed_process_started_goes_with_it(tmp_path: Path) -> None:

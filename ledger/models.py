@@ -81,7 +81,7 @@ class BrokerInstrument(models.Model):
     symbol = models.CharField(max_length=60)
     token = models.CharField(max_length=60, blank=True)
     is_listed = models.BooleanField(default=True)
-    listed_at = models.DateTimeField(help_text="When a dump last listed it.")
+    listed_at = models.DateTimeField(help_text="Since when it is listed under this name.")
 
     class Meta:
         constraints = [

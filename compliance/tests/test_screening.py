@@ -201,7 +201,7 @@ HAS = Exposure(
 )  # fmt: skip
 #: The same order again, as a change of it would leave it, in an account that is at every limit with it.
 SAME = replace(BUY, quantity=D(400), value=D(350_000), replaces=HAS)
-FULL = replace(AROUND, open_value=D(1_000_000), projected_position=D(1000), orders_this_second=10, is_duplicate=True)
+FULL = replace(AROUND, open_value=D(1_000_000), projected_position=D(1000), orders_waiting=600, is_duplicate=True)
 
 
 def changed(**changes):
@@ -264,7 +264,7 @@ class TestAChange:
         assert screen(replace(fired, stop_price=D(995)), FULL).denial.code == Denial.PRICE_RELATION
         assert screen(replace(fired, price=D(985)), FULL).denial.code == Denial.PRICE_RELATION
 
-    def test_is_no_further_order_of_the_second_and_no_duplicate(self):
+    def test_is_no_further_order_and_no_duplicate(self):
         codes = {finding.code for finding in changed().findings}
         assert codes.isdisjoint({Denial.ORDER_RATE, Denial.DUPLICATE})
 

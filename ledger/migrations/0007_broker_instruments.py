@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 ("symbol", models.CharField(max_length=60)),
                 ("token", models.CharField(blank=True, max_length=60)),
                 ("is_listed", models.BooleanField(default=True)),
-                ("listed_at", models.DateTimeField(help_text="When a dump last listed it.")),
+                ("listed_at", models.DateTimeField(help_text="Since when it is listed under this name.")),
                 (
                     "instrument",
                     models.ForeignKey(

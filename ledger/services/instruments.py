@@ -96,19 +96,34 @@ def sync_instruments(kind: str, rows: Sequence[DumpedInstrument], *, at: datetim
     Instrument.objects.bulk_create(
         fresh, batch_size=BATCH, update_conflicts=True, unique_fields=["exchange", "symbol"], update_fields=DUMPED
     )
+    exchanges = {exchange for exchange, _ in names}
+    before = _listed_before(kind, exchanges)
     BrokerInstrument.objects.bulk_create(
-        [_broker_name(kind, listed[name], one, at) for name, one in zip(names, fresh, strict=True)],
+        [
+            _broker_name(kind, listed[name], instrument, at)
+            for name, instrument in zip(names, fresh, strict=True)
+            if name not in before or before[name].token != listed[name].token
+        ],
         batch_size=BATCH, update_conflicts=True, unique_fields=["kind", "instrument"], update_fields=LISTED,
     )  # fmt: skip
-    return SyncResult(listed=len(fresh), retired=_retire(kind, {exchange for exchange, _ in names}, at))
+    # Not what is listed still, under another name.
+    still = {instrument.pk for instrument in fresh}
+    gone = [row.pk for row in before.values() if row.instrument_id not in still]
+    BrokerInstrument.objects.filter(pk__in=gone).update(is_listed=False)
+    return SyncResult(listed=len(fresh), retired=_retire(exchanges, at))
 
 
-def _retire(kind: str, exchanges: set[str], at: datetime) -> int:
-    """Strike off what the dump of `at` did not list, and stop trading in what no kind lists; returns how many."""
-    listed = BrokerInstrument.objects.filter(is_listed=True)
-    listed.filter(kind=kind, exchange__in=exchanges).exclude(listed_at=at).update(is_listed=False)
-    gone = Instrument.objects.filter(~Exists(listed.filter(instrument=OuterRef("pk"))), exchange__in=exchanges)
-    return gone.filter(is_tradable=True).update(is_tradable=False, updated_at=at)
+def _listed_before(kind: str, exchanges: set[str]) -> dict[tuple[str, str], BrokerInstrument]:
+    """What a kind of broker listed so far, by its own names."""
+    rows = BrokerInstrument.objects.filter(kind=kind, exchange__in=exchanges, is_listed=True)
+    return {(row.exchange, row.symbol): row for row in rows.only("exchange", "symbol", "token", "instrument_id")}
+
+
+def _retire(exchanges: set[str], at: datetime) -> int:
+    """Stop trading in what no kind of broker lists; returns how many."""
+    listed = BrokerInstrument.objects.filter(is_listed=True, instrument=OuterRef("pk"))
+    gone = Instrument.objects.filter(~Exists(listed), exchange__in=exchanges, is_tradable=True)
+    return gone.update(is_tradable=False, updated_at=at)
 
 
 def _fits(row: DumpedInstrument) -> bool:

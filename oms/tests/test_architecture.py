@@ -15,6 +15,8 @@ PACKAGES = ("oms", "compliance", "ledger", "orders")
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 MEDIAN_MODULE = 90
+#: Lines of tests to one of source; to be raised towards 1.
+LEAST_TESTS = 0.85
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 
@@ -54,6 +56,13 @@ def test_modules_and_functions_stay_small() -> None:
         f"{where}: {count} lines" for path in sources() for where, count in functions(path) if count > LONGEST_FUNCTION
     ]
     assert long == []
+
+
+def test_tests_keep_up_with_the_source() -> None:
+    lines = {path: path.read_text().count("\n") for path in sources(tests=True)}
+    tested = sum(count for path, count in lines.items() if "tests" in path.parts)
+    source = sum(lines.values()) - tested
+    assert tested >= LEAST_TESTS * source, f"{tested} lines of tests to {source} of source"
 
 
 def test_no_module_is_named_after_nothing() -> None:

@@ -49,9 +49,7 @@ def count_misses(
         return
     with transaction.atomic(durable=True):
         desk = Desk.open(absent, actor=SYSTEM, at=at)
-        missed = [
-            o for o in desk.orders.values() if o.state == State.UNKNOWN or (o.state in WORKING and is_over(o, at))
-        ]
+        missed = [order for order in desk.orders.values() if _is_doubtful(order, at)]
         for order in missed:
             order.complete_misses += 1
             desk.touch(order)
@@ -75,6 +73,11 @@ def _doubtful(broker_account_id: int, *, sent_before: datetime, at: datetime) ->
         {"broker": broker_account_id, "sent_before": sent_before, **day_parameters(at)},
     )
     return [(pk, broker_order_id) for pk, broker_order_id in rows]
+
+
+def _is_doubtful(order: Order, at: datetime) -> bool:
+    """The same of an order that is locked: it may have been seen, or have ended, since it was read."""
+    return order.state == State.UNKNOWN or (order.state in WORKING and is_over(order, at))
 
 
 def _expire(desk: Desk, order: Order) -> None:

@@ -93,9 +93,10 @@ def amendment_in(state: AmendmentState, kind: str) -> Amendment:
 
 def happen(amendment: Amendment, event: AmendmentEvent) -> None:
     """Let `event` happen through the service that it comes from in life."""
+    amendment = Amendment.objects.get(pk=amendment.pk)
     order = fresh(amendment.order)
     terms = amendment.terms if amendment.kind == "MODIFY" else None
-    dispatch = Dispatch(amendment.id, order.id, order.broker_order_id, Variety.REGULAR, terms, None)
+    dispatch = Dispatch(amendment.id, amendment.attempts, order.id, order.broker_order_id, Variety.REGULAR, terms, None)
     match event:
         case E.SEND:
             claim_amendments(order.broker_account_id, limit=10, at=now())

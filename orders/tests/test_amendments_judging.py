@@ -95,7 +95,7 @@ class TestLimits:
         assert refused(order, quantity=D(11)).code == "POSITION"
         modify(order, quantity=D(8))
 
-    def test_it_is_no_further_order_of_this_second_and_no_duplicate(self, account, sbin):
+    def test_it_is_no_further_order_and_no_duplicate(self, account, sbin):
         limits(max_orders_per_second=1, duplicate_window_seconds=60)
         order = place()
         modify(order, price=D(999))

@@ -28,9 +28,10 @@ from orders.services.amendments.sending import (
     claim_amendments,
     close_lost_cancels,
 )
+from orders.services.observation import apply_book
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost
 from orders.services.submission import claim_orders
-from orders.tests.factories import TRADER, fresh, place, see, send, working
+from orders.tests.factories import TRADER, fresh, place, row, see, send, working
 from orders.types import Accepted, BrokerStatus, Busy, LoggedOut, Modification, NotSent, Refused, Unconfirmed
 
 pytestmark = pytest.mark.django_db
@@ -320,6 +321,19 @@ class TestTheCall:
         answer_amendment(dispatch, Refused("InputException", "no"), at=now())
         assert Amendment.objects.values().get() == before
         assert fresh(order).price == 990
+
+    def test_the_answer_to_a_call_that_was_given_up_says_nothing_of_the_next_one(self, order):
+        cancel(order)
+        (given_up,) = claim(order)
+        late = now() + timedelta(seconds=20)
+        assert abandon_amendments(at=late) == 1
+        late += timedelta(seconds=10)
+        apply_book(order.broker_account_id, [row(order, BrokerStatus.OPEN)], [], at=late, source="LOOK")
+        (under_way,) = claim(order, late)
+        answer_amendment(given_up, Refused("InputException", "no"), at=late)
+        assert Amendment.objects.get().state == "SENDING"
+        answer_amendment(under_way, Accepted("x"), at=late)
+        assert Amendment.objects.get().state == "SENT"
 
     def test_cancels_go_first_and_a_modification_waits_for_them(self, order):
         other = see(send(place(price=D(995))), BrokerStatus.OPEN)

@@ -38,9 +38,10 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One claimed amendment and what to tell the broker; `terms` is None for a cancel."""
+    """One claimed amendment and what to tell the broker; `terms` is None for a cancel. `attempt` counts its calls."""
 
     amendment_id: UUID
+    attempt: int
     order_id: UUID
     broker_order_id: str
     variety: Variety
@@ -99,9 +100,9 @@ def _claim(desk: Desk, order: Order, amendment: Amendment) -> Dispatch:
     sent = EventType.MODIFY_SENT if is_modify else EventType.CANCEL_SENT
     desk.note(order, sent, {"broker_order_id": order.broker_order_id, "attempt": amendment.attempts})
     return Dispatch(
-        amendment_id=amendment.id, order_id=order.id, broker_order_id=order.broker_order_id,
-        variety=Variety(order.variety), terms=amendment.terms if is_modify else None,
-        market_protection=order.market_protection,
+        amendment_id=amendment.id, attempt=amendment.attempts, order_id=order.id,
+        broker_order_id=order.broker_order_id, variety=Variety(order.variety),
+        terms=amendment.terms if is_modify else None, market_protection=order.market_protection,
     )  # fmt: skip
 
 
@@ -134,7 +135,8 @@ def _answer(answers: Sequence[tuple[Dispatch, Outcome]], *, at: datetime) -> Non
     for dispatch, outcome in answers:
         order, amendment = desk.orders[dispatch.order_id], amendments[dispatch.amendment_id]
         desk.keep(answer_message(order, outcome, source=amendment.kind, at=at))
-        _apply(desk, order, amendment, outcome)
+        if dispatch.attempt == amendment.attempts:  # else that call was given up, and another is under way
+            _apply(desk, order, amendment, outcome)
     through = [a for a in amendments.values() if a.state == AmendmentState.SENT and _is_held_up(desk, a)]
     resolve_alerts([_alert_key(amendment) for amendment in through], reason="it got through", at=at)
     desk.write()

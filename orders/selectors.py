@@ -268,18 +268,18 @@ def awaited(broker_account_id: int) -> Awaited:
     return Awaited("" in named, named - {""})
 
 
-def due_polls(*, at: datetime) -> list[int]:
+def due_polls(*, at: datetime, quiet: timedelta = QUIET) -> list[int]:
     """Broker accounts, logged in, whose book is to be read now.
 
     Every time while an order of theirs is live or the last poll failed, else when it has not been read for
-    QUIET: only an order from elsewhere can be news then.
+    `quiet`: only an order from elsewhere can be news then.
     """
     rows = fetch_rows(
         f"""SELECT b.id FROM orders_brokeraccount AS b WHERE {HAS_SESSION} AND (
                 b.polled_at IS NULL OR b.polled_at <= %(quiet_since)s OR b.poll_message <> ''
                 OR EXISTS (SELECT 1 FROM orders_order AS o WHERE o.broker_account_id = b.id AND o.state IN ({_LIVE})))
             ORDER BY b.id""",  # noqa: S608
-        {"quiet_since": at - QUIET},
+        {"quiet_since": at - quiet},
     )
     return [pk for (pk,) in rows]
 

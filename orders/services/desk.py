@@ -86,7 +86,7 @@ class Desk:
     _events: list[EventDraft] = field(default_factory=list)
     _new: list[Order] = field(default_factory=list)
     _changed: dict[UUID, Order] = field(default_factory=dict)
-    _unsettled: "dict[UUID, Change]" = field(default_factory=dict)
+    _fired: "dict[UUID, Change]" = field(default_factory=dict)
     _executions: list[Execution] = field(default_factory=list)
     _messages: list[BrokerMessage] = field(default_factory=list)
     _asked: list[Amendment] = field(default_factory=list)
@@ -204,8 +204,8 @@ class Desk:
         change = lifecycle.advance(order, event, at=self.at)
         if change is not None:
             self.revise(order)
-            earlier = self._unsettled.get(order.id)
-            self._unsettled[order.id] = earlier.then(change) if earlier else change
+            earlier = self._fired.get(order.id)
+            self._fired[order.id] = earlier.then(change) if earlier else change
             if refusal is not None and not order.rejection_reason:
                 order.rejection_code, order.rejection_reason = refusal.code[:40], refusal.reason[:500]
         name = recorded_as or (change.recorded_as if change else None)
@@ -215,7 +215,7 @@ class Desk:
 
     def take_change(self, order: Order) -> "Change | None":
         """What was fired on the order since this was last asked, as one change. For `orders.services.endings`."""
-        return self._unsettled.pop(order.id, None)
+        return self._fired.pop(order.id, None)
 
     def revise(self, order: Order) -> None:
         """The order is no longer what its readers know: the version that they name must be a new one."""
@@ -292,7 +292,7 @@ class Desk:
 
     def write(self) -> None:
         """Write everything in one round trip. Events are first, since recording moves the heads that orders carry."""
-        assert not self._unsettled, "call endings.settle for what was fired, before it is written"
+        assert not self._fired, "call endings.conclude for what was fired, before it is written"
         with one_round_trip():
             self._send_rows()
         if self._books is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from oms.lib.db import Read, fetch_rows, read, require_transaction
+from oms.lib.db import Read, fetch_rows, nothing_asked, read, require_transaction
 from oms.lib.errors import DomainError
 
 T = TypeVar("T")
@@ -79,13 +79,14 @@ def stored_answers(claims: Iterable[IdempotencyClaim]) -> Read[dict[IdempotencyC
                 found[claim] = StoredAnswer(status, bytes(body)) if is_same else KeyReused(REUSED)
         return found
 
-    return Read(
+    stored = Read(
         """SELECT t.principal, t.key, t.body_hash, t.status, t.body FROM compliance_idempotencykey AS t
            JOIN unnest(%(principals)s::text[], %(keys)s::text[]) AS k(principal, key)
              ON t.principal = k.principal AND t.key = k.key""",
         {"principals": [claim.principal for claim in asked], "keys": [claim.key for claim in asked]},
         parse,
     )
+    return stored if asked else nothing_asked(stored)
 
 
 def store(answers: Mapping[IdempotencyClaim, StoredAnswer], *, at: datetime) -> None:

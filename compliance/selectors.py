@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from compliance.models import Account, Alert, AlgoRegistration, KillSwitch, OrderEvent, RiskLimit
-from oms.lib.db import PLANNED_ONCE, Read, model_columns, model_read, read_all
+from oms.lib.db import PLANNED_ONCE, Read, model_columns, model_read, nothing_asked, read_all
 from oms.lib.errors import DomainError, Forbidden, NotFound
 from oms.lib.users import User
 
@@ -172,6 +172,8 @@ def control_reads(
     """The current version of each limit, each switch that is not ACTIVE, and the named algorithms: see `Controls`."""
     scope = {"accounts": list(account_ids), "algos": sorted({name for name in algo_ids if name})}
     algos = model_read(AlgoRegistration, _NAMED, scope)
+    if not scope["algos"]:
+        algos = nothing_asked(algos)
     return (
         model_read(RiskLimit, _CURRENT_LIMITS, scope),
         model_read(KillSwitch, _THROWN_SWITCHES, scope),

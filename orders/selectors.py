@@ -1,6 +1,6 @@
 """Reading orders. Every queryset for a person is filtered by that person's accounts."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from compliance.selectors import accounts_visible_to, raised_among
 from ledger.selectors import instruments_held
-from oms.lib.db import Read, fetch_rows, read_all
+from oms.lib.db import Read, fetch_rows, nothing_asked, read_all
 from oms.lib.money import ZERO
 from oms.lib.users import User
 from orders import alert_keys
@@ -57,26 +57,33 @@ def routes_of(account_ids: Sequence[int]) -> Read[dict[int, Route]]:
     )
 
 
-def waiting_to_send(account_ids: Sequence[int], broker_account_ids: Sequence[int]) -> Read[dict[tuple[int, str], int]]:
-    """Orders accepted and not yet sent, by (account, exchange)."""
+def waiting_to_send(queues: Iterable[tuple[int, int]]) -> Read[dict[tuple[int, str], int]]:
+    """Orders accepted and not yet sent, by (account, exchange), of the given (broker account, account)."""
+    pairs = sorted(set(queues))
+    # Compared as rows and grouped by nothing that leads an index, so that no plan reads all orders of an account.
     return Read(
-        """SELECT account_id, exchange, count(*) FROM orders_order
-           WHERE broker_account_id = ANY(%(brokers)s) AND account_id = ANY(%(ids)s) AND state = 'CREATED'
-           GROUP BY account_id, exchange""",
-        {"ids": list(account_ids), "brokers": list(broker_account_ids)},
+        """SELECT k.account, w.exchange, w.waiting
+           FROM unnest(%(brokers)s::bigint[], %(accounts)s::bigint[]) AS k(broker, account)
+           CROSS JOIN LATERAL (
+               SELECT o.exchange, count(*) AS waiting FROM orders_order AS o
+               WHERE (o.broker_account_id, o.account_id) >= (k.broker, k.account)
+                 AND (o.broker_account_id, o.account_id) <= (k.broker, k.account) AND o.state = 'CREATED'
+               GROUP BY o.exchange) AS w""",
+        {"brokers": [broker for broker, _ in pairs], "accounts": [account for _, account in pairs]},
         lambda rows: {(account, exchange): count for account, exchange, count in rows},
     )
 
 
-def sent_in_second(account_ids: Sequence[int], at: datetime) -> Read[dict[tuple[int, str], int]]:
-    """Orders whose attempt to send began in the calendar second of `at`, by (account, exchange)."""
+def sent_in_second(at: datetime) -> Read[Counter[tuple[int, str]]]:
+    """Orders whose attempt to send began in the calendar second of `at`, by (account, exchange).
+
+    Of all accounts, and counted here: few leave in a second, and no plan can find another index of use.
+    """
     second = at.replace(microsecond=0)
     return Read(
-        """SELECT account_id, exchange, count(*) FROM orders_order
-           WHERE sent_at >= %(from)s AND sent_at < %(to)s AND account_id = ANY(%(ids)s)
-           GROUP BY account_id, exchange""",
-        {"ids": list(account_ids), "from": second, "to": second + timedelta(seconds=1)},
-        lambda rows: {(account, exchange): count for account, exchange, count in rows},
+        "SELECT account_id, exchange FROM orders_order WHERE sent_at >= %(from)s AND sent_at < %(to)s",
+        {"from": second, "to": second + timedelta(seconds=1)},
+        Counter,
     )
 
 
@@ -133,7 +140,7 @@ def recent_fingerprints(account_ids: Sequence[int], since: datetime) -> Read[set
 def references_used(references: Iterable[tuple[int, str]]) -> Read[set[tuple[int, str]]]:
     """Of (account, client order id), those that name an order already, refused ones included."""
     pairs = sorted(set(references))
-    return Read(
+    used: Read[set[tuple[int, str]]] = Read(
         """SELECT o.account_id, o.client_order_id FROM orders_order AS o
            JOIN unnest(%(accounts)s::bigint[], %(references)s::text[]) AS k(account_id, reference)
              ON o.account_id = k.account_id AND o.client_order_id = k.reference
@@ -141,6 +148,7 @@ def references_used(references: Iterable[tuple[int, str]]) -> Read[set[tuple[int
         {"accounts": [account for account, _ in pairs], "references": [reference for _, reference in pairs]},
         set,
     )
+    return used if pairs else nothing_asked(used)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,18 +268,18 @@ def awaited(broker_account_id: int) -> Awaited:
     return Awaited("" in named, named - {""})
 
 
-def due_polls(*, at: datetime) -> list[int]:
+def due_polls(*, at: datetime, quiet: timedelta = QUIET) -> list[int]:
     """Broker accounts, logged in, whose book is to be read now.
 
     Every time while an order of theirs is live or the last poll failed, else when it has not been read for
-    QUIET: only an order from elsewhere can be news then.
+    `quiet`: only an order from elsewhere can be news then.
     """
     rows = fetch_rows(
         f"""SELECT b.id FROM orders_brokeraccount AS b WHERE {HAS_SESSION} AND (
                 b.polled_at IS NULL OR b.polled_at <= %(quiet_since)s OR b.poll_message <> ''
                 OR EXISTS (SELECT 1 FROM orders_order AS o WHERE o.broker_account_id = b.id AND o.state IN ({_LIVE})))
             ORDER BY b.id""",  # noqa: S608
-        {"quiet_since": at - QUIET},
+        {"quiet_since": at - quiet},
     )
     return [pk for (pk,) in rows]
 

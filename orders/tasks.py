@@ -5,7 +5,7 @@ The rows are the work queue; `sweep` finds what a lost hint left behind.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
@@ -13,6 +13,7 @@ import structlog
 from celery import current_app, shared_task
 from django.conf import settings
 
+from ledger.market.prices import wanted_since
 from oms.lib import hints
 from oms.lib.clock import now
 from oms.lib.hints import Hint
@@ -20,12 +21,14 @@ from orders.gateway import logins, market_data, sending, watching
 from orders.gateway.attendance import Attendance, Work
 from orders.gateway.locks import alone
 from orders.models import BrokerAccount
-from orders.selectors import due_polls, with_work_waiting
+from orders.selectors import QUIET, due_polls, with_work_waiting
 from orders.services.amendments.sending import abandon_amendments, close_lost_cancels
 from orders.services.submission import abandon_submissions, expire_unsent
 
 #: A worker that has done what it was called for stays so long for what comes next.
 LINGER_SECONDS = 0.25
+#: So long ago somebody may have asked for a price in vain for prices to be read at once, however quiet it is.
+WISH = timedelta(seconds=2)
 #: Names PostgreSQL advisory locks: (this, broker account).
 WATCH_LOCK = 0x4F4D56
 logger = structlog.get_logger(__name__)
@@ -87,8 +90,15 @@ def every_second() -> None:
     Each of several brokers is watched by a task of its own, so that none waits for another.
     """
     at = now()
-    sweep(at=at)
-    *others, one = due_polls(at=at) or (None,)
+    try:
+        sweep(at=at)
+    finally:  # whatever is wrong there must not blind us
+        _watch(at)
+
+
+def _watch(at: datetime) -> None:
+    quiet = timedelta(0) if wanted_since(at - WISH) else QUIET
+    *others, one = due_polls(at=at, quiet=quiet) or (None,)
     for broker_account_id in others:
         watch_broker.apply_async([broker_account_id], expires=settings.POLL_SECONDS)
     if one is not None:

@@ -84,6 +84,14 @@ def most_wanted(limit: int) -> list[int]:
         return []
 
 
+def wanted_since(moment: datetime) -> bool:
+    """Whether somebody asked in vain since then."""
+    try:
+        return client().zcount(_WANTED, moment.timestamp(), "+inf") > 0
+    except redis.RedisError:
+        return False  # nor could a price be stored
+
+
 def _want(instrument_ids: Iterable[int], at: datetime) -> None:
     """Note that these have no fresh price: the next quotes are asked for them."""
     try:

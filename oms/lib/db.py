@@ -202,18 +202,25 @@ class Read(Generic[T]):
 PLANNED_ONCE: Read[None] = Read("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)", {}, lambda _: None)
 
 
+def nothing_asked(wanted: Read[T]) -> Read[T]:
+    """The same read where its answer is known to be empty: no statement is made."""
+    return Read("", {}, wanted.parse)
+
+
 def read(wanted: Read[T]) -> T:
     """Make one read."""
-    return wanted.parse(fetch_rows(wanted.statement, wanted.parameters))
+    return wanted.parse(fetch_rows(wanted.statement, wanted.parameters) if wanted.statement else [])
 
 
 def read_all(*wanted: Read[Any]) -> list[Any]:
     """Make several reads in one round trip, each seeing what was committed when it ran; results in order."""
-    cursors = [prepared_cursor() for _ in wanted]
-    with one_round_trip():
-        for cursor, one in zip(cursors, wanted, strict=True):
-            cursor.execute(one.statement, one.parameters)
-    return [one.parse(cursor.fetchall()) for cursor, one in zip(cursors, wanted, strict=True)]
+    cursors = [prepared_cursor() if one.statement else None for one in wanted]
+    if any(cursors):
+        with one_round_trip():
+            for cursor, one in zip(cursors, wanted, strict=True):
+                if cursor is not None:
+                    cursor.execute(one.statement, one.parameters)
+    return [one.parse(cursor.fetchall() if cursor else []) for cursor, one in zip(cursors, wanted, strict=True)]
 
 
 def model_read(model: type[M], clauses: str, parameters: Mapping[str, Any]) -> Read[list[M]]:

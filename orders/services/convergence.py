@@ -14,7 +14,7 @@ from orders.selectors import Known
 from orders.services.amendments.changed_elsewhere import adopt_terms, was_changed_since
 from orders.services.amendments.outcomes import confirm_modifications, give_back, repeat_cancels
 from orders.services.desk import Desk, Refusal
-from orders.services.endings import settle
+from orders.services.endings import conclude
 from orders.services.fills import apply_fills, working_quantity
 from orders.states import ENDED, OPEN_AMENDMENTS, WORKING, Event, State
 from orders.types import BrokerStatus, OrderSnapshot, TradeSnapshot, has_other_terms
@@ -128,7 +128,7 @@ def _notice_other_terms(sight: Sight) -> None:
         return
     if looked_at is None:
         hint(Hint.LOOK, order.broker_account_id, order.broker_order_id)
-    elif not was_changed_since(order, looked_at):
+    elif not was_changed_since(sight.desk, order, looked_at):
         adopt_terms(sight.desk, order, sight.snapshot.terms)
 
 
@@ -154,8 +154,8 @@ def _complete(sight: Sight) -> None:
         sight.desk.fire(order, Event.FILL_FULL, _said(sight), broker_time=snapshot.broker_time)
 
 
-def _settle(sight: Sight) -> None:
-    settle(sight.desk, sight.order)
+def _conclude(sight: Sight) -> None:
+    conclude(sight.desk, sight.order)
 
 
 def _repeat_cancels(sight: Sight) -> None:
@@ -192,7 +192,7 @@ STEPS: tuple[Callable[[Sight], None], ...] = (
     _notice_other_terms,
     _follow_status,
     _complete,
-    _settle,  # after all fills and events, for only what none of them used is given back
+    _conclude,  # after all fills and events, for only what none of them used is given back
     _repeat_cancels,
     _warn,
 )

@@ -20,7 +20,16 @@ from ledger.selectors import instruments_by_id, reserved_for
 from ledger.services.books import Books, PositionKey, Reservation
 from ledger.services.locking import books_locked, missing_positions_made
 from oms.lib.actors import Actor
-from oms.lib.db import Read, fetch_models, insert_rows, one_round_trip, read_all, require_transaction, update_rows
+from oms.lib.db import (
+    Read,
+    fetch_models,
+    fetch_rows,
+    insert_rows,
+    one_round_trip,
+    read_all,
+    require_transaction,
+    update_rows,
+)
 from oms.lib.money import ZERO
 from orders import lifecycle
 from orders.models import Amendment, BrokerMessage, Execution, Order
@@ -73,10 +82,11 @@ class Desk:
     _reservations: dict[UUID, Reservation] = field(default_factory=dict)
     _instruments: "dict[int, Instrument]" = field(default_factory=dict)
     _open_amendments: dict[UUID, list[Amendment]] | None = None
+    _amended_at: dict[UUID, datetime] | None = None
     _events: list[EventDraft] = field(default_factory=list)
     _new: list[Order] = field(default_factory=list)
     _changed: dict[UUID, Order] = field(default_factory=dict)
-    _unsettled: "dict[UUID, Change]" = field(default_factory=dict)
+    _fired: "dict[UUID, Change]" = field(default_factory=dict)
     _executions: list[Execution] = field(default_factory=list)
     _messages: list[BrokerMessage] = field(default_factory=list)
     _asked: list[Amendment] = field(default_factory=list)
@@ -163,6 +173,17 @@ class Desk:
         # One that a service has read and changed already is the one that counts.
         return by_order(self._amended.get(amendment.id, amendment) for amendment in (*rows, *self._asked))
 
+    def amended_at(self, order: Order) -> datetime | None:
+        """When an amendment of the order was last sent, if ever. One query for all orders on the desk."""
+        if self._amended_at is None:
+            rows = fetch_rows(
+                """SELECT order_id, max(sent_at) FROM orders_amendment
+                   WHERE order_id = ANY(%(orders)s) AND sent_at IS NOT NULL GROUP BY order_id""",
+                {"orders": list(self.orders)},
+            )
+            self._amended_at = dict(rows)
+        return self._amended_at.get(order.id)
+
     def fire(
         self,
         order: Order,
@@ -183,8 +204,8 @@ class Desk:
         change = lifecycle.advance(order, event, at=self.at)
         if change is not None:
             self.revise(order)
-            earlier = self._unsettled.get(order.id)
-            self._unsettled[order.id] = earlier.then(change) if earlier else change
+            earlier = self._fired.get(order.id)
+            self._fired[order.id] = earlier.then(change) if earlier else change
             if refusal is not None and not order.rejection_reason:
                 order.rejection_code, order.rejection_reason = refusal.code[:40], refusal.reason[:500]
         name = recorded_as or (change.recorded_as if change else None)
@@ -194,7 +215,7 @@ class Desk:
 
     def take_change(self, order: Order) -> "Change | None":
         """What was fired on the order since this was last asked, as one change. For `orders.services.endings`."""
-        return self._unsettled.pop(order.id, None)
+        return self._fired.pop(order.id, None)
 
     def revise(self, order: Order) -> None:
         """The order is no longer what its readers know: the version that they name must be a new one."""
@@ -271,7 +292,7 @@ class Desk:
 
     def write(self) -> None:
         """Write everything in one round trip. Events are first, since recording moves the heads that orders carry."""
-        assert not self._unsettled, "call endings.settle for what was fired, before it is written"
+        assert not self._fired, "call endings.conclude for what was fired, before it is written"
         with one_round_trip():
             self._send_rows()
         if self._books is not None:

@@ -2,7 +2,7 @@
 
 The capital and units that it holds are given back, kept in doubt or reserved again, its open amendments are
 closed, and whoever waits for the ending is told. Whatever may move an order's state goes through `progress`;
-the desk refuses to write a change that was not settled here.
+the desk refuses to write a change that was not concluded here.
 """
 
 from collections.abc import Callable
@@ -39,11 +39,11 @@ def progress(
 ) -> "Change | None":
     """Fire `event`, as `Desk.fire` does, and do all that the change demands. None when the event is stale."""
     change = desk.fire(order, event, data, refusal=refusal, recorded_as=recorded_as)
-    settle(desk, order)
+    conclude(desk, order)
     return change
 
 
-def settle(desk: Desk, order: Order) -> None:
+def conclude(desk: Desk, order: Order) -> None:
     """Do what the changes fired on the order demand, taken as one.
 
     For who must fire several and first book what was executed: only what no execution has used may be given back.

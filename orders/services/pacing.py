@@ -51,7 +51,7 @@ def take_turn(broker_account_id: int, *, limit: int, at: datetime) -> Turn:
         return Turn((), Controls())
     accounts = sorted({one.account_id for one in first})
     limits, switches, algos, counted, sent = read_all(
-        *control_reads(accounts, {one.algo_id for one in first}), _counting(accounts), sent_in_second(accounts, at)
+        *control_reads(accounts, {one.algo_id for one in first}), _counting(accounts), sent_in_second(at)
     )
     controls = Controls(limits, switches, algos)
     mine = [one for one in first if one.account_id in counted]

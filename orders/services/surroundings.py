@@ -18,12 +18,12 @@ from compliance.selectors import Controls, control_reads
 from ledger.market.calendar import Market, is_open
 from ledger.market.prices import fresh_prices
 from ledger.rates import RateCard, rate_card, reserve_price
-from ledger.selectors import held_units, instruments_named, portfolio_ids_of
+from ledger.selectors import held_units, instruments_named
 from ledger.services.books import Books
-from ledger.services.locking import books_locked
+from ledger.services.locking import books_named
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
-from oms.lib.db import Read, read, read_all
+from oms.lib.db import Read, nothing_asked, read, read_all
 from oms.lib.money import ZERO
 from orders import selectors
 from orders.types import UNPRICED, OrderRequest, Variety
@@ -159,15 +159,20 @@ class _Registers:
     controls: Controls
     routes: Mapping[int, selectors.Route]
     limits: Mapping[tuple[int, str], Limits]
+    portfolios: Sequence["CapitalAccount"]
 
-    def line(self, request: OrderRequest, portfolio: "CapitalAccount | None") -> Line:
+    def line(self, request: OrderRequest) -> Line:
+        """The request with what it names; of portfolios the one it asks for, or the account's first."""
         account = self.accounts[request.account]
         instrument = self.listings.instruments.get((request.exchange, request.symbol))
         algo = self.controls.algo(account.pk, request.algo_id)
         return Line(
             request=request,
             account=account,
-            portfolio=portfolio,
+            portfolio=next(
+                (p for p in self.portfolios if p.account_id == account.pk and p.code == (request.portfolio or p.code)),
+                None,
+            ),
             instrument=instrument,
             algo=algo,
             switch=self.controls.mode_of(account.pk, algo),
@@ -188,40 +193,24 @@ def gather(
     """Read what is around `requests`, whose accounts are locked, and lock the portfolios and positions they touch."""
     ids = [account.pk for account in accounts.values()]
     named = [(accounts[r.account].pk, r.client_order_id) for r in requests if r.client_order_id]
-    rows, switches, algos, owned, routes, references = read_all(
+    rows, switches, algos, routes, references, positions, portfolios = read_all(
         *control_reads(ids, {r.algo_id for r in requests}),
-        portfolio_ids_of(ids),
         selectors.routes_of(ids),
         selectors.references_used(named),
+        *books_named(_books_touched(r, accounts, listings) for r in requests),
     )
     controls = Controls(rows, switches, algos)
     limits = {
         (pk, name): strictest(controls.limits_on(pk, controls.algo(pk, name)))
         for pk, name in {(accounts[r.account].pk, r.algo_id) for r in requests}
     }
-    paying = [_portfolio_asked_for(r, owned[accounts[r.account].pk]) for r in requests]
-    position_keys = [
-        (portfolio_id, instrument.pk, r.product)
-        for r, portfolio_id in zip(requests, paying, strict=True)
-        if portfolio_id is not None and (instrument := listings.instruments.get((r.exchange, r.symbol)))
-    ]
-    wanted = _usage(ids, [route.broker_account_id for route in routes.values()], limits.values(), at)
-    positions, capital, *found = read_all(
-        *books_locked([pk for pk in paying if pk is not None], position_keys), *(one for asked, one in wanted if asked)
-    )
-    answers = iter(found)
-    waiting, open_values, held, working, fingerprints = (
-        next(answers) if asked else one.parse([]) for asked, one in wanted
-    )
-    books = Books.of(positions, capital, actor=actor, at=at)
-    registers = _Registers(accounts, listings, controls, routes, limits)
+    queues = [(route.broker_account_id, account_id) for account_id, route in routes.items()]
+    waiting, open_values, held, working, fingerprints = read_all(*_usage(ids, queues, limits.values(), at))
+    registers = _Registers(accounts, listings, controls, routes, limits, portfolios)
     return Intake(
         at=at,
-        lines=[
-            registers.line(request, None if pk is None else books.portfolios[pk])
-            for request, pk in zip(requests, paying, strict=True)
-        ],
-        books=books,
+        lines=[registers.line(request) for request in requests],
+        books=Books.of(positions, portfolios, actor=actor, at=at),
         card=listings.card,
         waiting=waiting,
         open_values=open_values,
@@ -231,24 +220,26 @@ def gather(
     )
 
 
-def _portfolio_asked_for(request: OrderRequest, owned: Mapping[str, int]) -> int | None:
-    """The portfolio named, or the account's first; None when it is not the account's."""
-    return owned.get(request.portfolio) if request.portfolio else next(iter(owned.values()), None)
+def _books_touched(r: OrderRequest, accounts: Mapping[str, "Account"], listings: Listings) -> tuple[int, str, int, str]:
+    """The portfolio that pays and the position that may be closed, as `books_named` takes them."""
+    instrument = listings.instruments.get((r.exchange, r.symbol))
+    return accounts[r.account].pk, r.portfolio or "", instrument.pk if instrument else 0, r.product
 
 
 def _usage(
-    ids: Sequence[int], broker_account_ids: Sequence[int], limits: Iterable[Limits], at: datetime
-) -> list[tuple[bool, Read[Any]]]:
-    """What the accounts have used of their limits; what no limit asks for need not be read."""
+    ids: Sequence[int], queues: Sequence[tuple[int, int]], limits: Iterable[Limits], at: datetime
+) -> list[Read[Any]]:
+    """What the accounts have used of their limits; what no limit asks for is not read."""
     limits = list(limits)
     window = max((x.duplicate_window.value for x in limits if x.duplicate_window), default=ZERO)
-    return [
-        (any(may_be_waited_for(x) for x in limits), selectors.waiting_to_send(ids, broker_account_ids)),
+    wanted: list[tuple[bool, Read[Any]]] = [
+        (any(may_be_waited_for(x) for x in limits), selectors.waiting_to_send(queues)),
         (any(x.open_value for x in limits), selectors.open_values(ids)),
         (any(x.position_quantity for x in limits), held_units(ids)),
         (any(x.position_quantity for x in limits), selectors.working_units(ids)),
         (window > 0, selectors.recent_fingerprints(ids, at - timedelta(seconds=int(window)))),
     ]
+    return [one if is_asked else nothing_asked(one) for is_asked, one in wanted]
 
 
 def _is_open(line: Line, at: datetime) -> bool:

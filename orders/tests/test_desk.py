@@ -16,7 +16,7 @@ from oms.lib.clock import now
 from oms.lib.ids import new_id
 from orders.models import Amendment, BrokerMessage, Order
 from orders.services.desk import Desk
-from orders.services.endings import settle
+from orders.services.endings import conclude
 from orders.states import AmendmentEvent, Event
 from orders.tests.factories import fresh, place, see, send, trade
 from orders.types import BrokerStatus
@@ -31,7 +31,7 @@ def desk_of(*orders: Order, **given):
         desk = Desk.open([order.pk for order in orders], actor=SYSTEM, at=now(), **given)
         yield desk
         for order in desk.orders.values():
-            settle(desk, order)
+            conclude(desk, order)
         desk.write()
 
 

@@ -235,6 +235,6 @@ def test_nobody_can_forget_it():
     with transaction.atomic():
         desk = Desk.open([order.pk], actor=SYSTEM, at=now())
         desk.fire(desk.orders[order.pk], Event.B_CANCEL)
-        with pytest.raises(AssertionError, match=r"endings\.settle"):
+        with pytest.raises(AssertionError, match=r"endings\.conclude"):
             desk.write()
     assert Order.objects.get().state == "CREATED"

@@ -189,6 +189,13 @@ def _(size: int) -> Work:
     return lambda: apply_book(broker_of(orders), rows, [], at=now())
 
 
+@case(apply_book, "changed elsewhere")
+def _(size: int) -> Work:
+    orders = working(size)
+    rows = [row(order, BrokerStatus.OPEN, quantity=D(3)) for order in orders]
+    return lambda: apply_book(broker_of(orders), rows, [], at=now(), source="LOOK")
+
+
 @case(apply_book, "strangers")
 def _(size: int) -> Work:
     (order,) = acknowledged(1)

@@ -108,7 +108,7 @@ def test_what_another_process_withdraws_is_withdrawn_here_within_five_seconds(
     with time_machine.travel(clock.now(), tick=False) as time:
         tokens = log_in(Client()).json()
         assert is_let_in(tokens["access"])
-        User.objects.filter(pk=person.pk).update(**change)  # tells nobody in this process, as if it were in another
+        User.objects.filter(pk=person.pk).update(**change)  # tells nobody in this process
         assert is_let_in(tokens["access"])
         time.shift(5)
         assert not is_let_in(tokens["access"])

@@ -17,9 +17,9 @@ from orders.services.desk import Desk
 from orders.types import PRICED, UNPRICED, Terms
 
 
-def was_changed_since(order: Order, looked_at: datetime) -> bool:
+def was_changed_since(desk: Desk, order: Order, looked_at: datetime) -> bool:
     """Whether a change of ours was sent so shortly before a look began that the look may show what was before."""
-    latest = order.amendments.exclude(sent_at=None).order_by("-sent_at").values_list("sent_at", flat=True).first()
+    latest = desk.amended_at(order)
     return latest is not None and looked_at - latest < SETTLES_WITHIN
 
 

@@ -18,7 +18,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from oms.lib.admin.actions import ReasonForm, go, service_action
 from oms.lib.admin.formats import EMPTY, chip, moment, shown
-from oms.lib.admin.records import RecordAdmin
+from oms.lib.admin.records import RecordAdmin, is_among
 
 for _model in (*apps.get_app_config("axes").get_models(), *apps.get_app_config("token_blacklist").get_models(),
                User, Group, EmailAddress, Authenticator):  # fmt: skip
@@ -63,7 +63,7 @@ class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
 
     def has_forget_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return bool(request.user.is_superuser) and (
-            object_id is None or Authenticator.objects.filter(user_id=object_id).exists()
+            object_id is None or is_among(User.objects.exclude(authenticator=None), object_id)
         )
 
     @service_action(

@@ -15,7 +15,7 @@ from compliance.services.alerts import close_alert
 from oms.lib.admin.actions import ReasonForm, service_action
 from oms.lib.admin.filters import OpenOnly
 from oms.lib.admin.formats import EMPTY, chips, moment
-from oms.lib.admin.records import LogAdmin
+from oms.lib.admin.records import LogAdmin, is_among
 from oms.lib.clock import now
 
 SEVERITY_TONES = {"INFO": "blue", "WARNING": "amber", "CRITICAL": "red"}
@@ -56,7 +56,7 @@ class AlertAdmin(AccountScoped, LogAdmin):
 
     def has_close_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("compliance.change_alert") and (
-            object_id is None or self.get_queryset(request).filter(pk=object_id, closed_at=None).exists()
+            object_id is None or is_among(self.get_queryset(request).filter(closed_at=None), object_id)
         )
 
     @service_action("Close the alert", permission="close", icon="task_alt")

@@ -81,6 +81,15 @@ def test_nothing_recorded_can_be_added_changed_or_deleted(
         assert model._default_manager.filter(pk=row.pk).exists()
 
 
+@pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda model: model._meta.label)
+@pytest.mark.parametrize("pk", ["nonsense", "0", "00000000-0000-0000-0000-000000000000"])
+def test_an_address_of_nothing_leads_back_and_is_no_error(
+    model: type[Model], pk: str, trading: Order, root: User, client: Client
+) -> None:
+    client.force_login(root)
+    assert client.get(page_of(model, "change", pk)).status_code == 302
+
+
 def test_traders_are_turned_away(trader: User, client: Client) -> None:
     client.force_login(trader)
     assert client.get("/admin/", follow=True).status_code == 403

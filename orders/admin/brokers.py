@@ -11,7 +11,7 @@ from compliance.acting import acting, actor_of, person
 from compliance.admin.choosing import AccountForm
 from oms.lib.admin.actions import ReasonForm, go, go_to, holders_of, service_action
 from oms.lib.admin.formats import EMPTY, chip, chips, moment
-from oms.lib.admin.records import RecordAdmin
+from oms.lib.admin.records import RecordAdmin, is_among
 from orders.admin.broker_forms import CredentialsForm, NewBrokerAccountForm
 from orders.admin.tones import SESSION_TONES
 from orders.broker_rules import simulated_kinds
@@ -122,7 +122,7 @@ class BrokerAccountAdmin(RecordAdmin):
     def has_logout_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.has_session_permission(request) and (
             object_id is None
-            or BrokerAccount.objects.filter(pk=object_id, session_state=BrokerAccount.SessionState.OPEN).exists()
+            or is_among(BrokerAccount.objects.filter(session_state=BrokerAccount.SessionState.OPEN), object_id)
         )
 
     @service_action(

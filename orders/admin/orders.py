@@ -23,7 +23,7 @@ from compliance.selectors import accounts_visible_to
 from oms.lib.admin.actions import ReasonForm, service_action
 from oms.lib.admin.filters import IndianDays, exact
 from oms.lib.admin.formats import EMPTY, chip, chips, moment, mono, number, rupees, units
-from oms.lib.admin.records import LogAdmin, link_to
+from oms.lib.admin.records import LogAdmin, is_among, link_to
 from orders.admin.tones import SIDE_TONES, STATE_TONES
 from orders.models import BrokerAccount, Order
 from orders.reading.timeline import story_of
@@ -120,7 +120,7 @@ class OrderAdmin(AccountScoped, LogAdmin):
 
     def has_cancel_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("orders.change_order") and (
-            object_id is None or self.get_queryset(request).exclude(state__in=ENDED).filter(pk=object_id).exists()
+            object_id is None or is_among(self.get_queryset(request).exclude(state__in=ENDED), object_id)
         )
 
     @service_action(

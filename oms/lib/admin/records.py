@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -43,6 +43,14 @@ def find_uuid(queryset: "QuerySet[Any]", term: str, uuid_columns: tuple[str, ...
     for column in uuid_columns:
         condition |= Q(**{column: wanted})
     return queryset.filter(condition)
+
+
+def is_among(queryset: "QuerySet[Any]", pk: Any) -> bool:
+    """Whether the row that an address names is one of these; an address that could name no row at all is not."""
+    try:
+        return bool(queryset.filter(pk=pk).exists())
+    except (ValueError, ValidationError):
+        return False
 
 
 class RecordAdmin(ModelAdmin):

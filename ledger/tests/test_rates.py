@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ledger import rates
 from ledger.models import ChargeRate, Instrument
 from ledger.rates import NoRate, capital_needed, charges_on, rate_card, reserve_price
+from oms.lib.money import to_paisa
 
 pytestmark = pytest.mark.django_db
 TODAY = date(2026, 11, 20)
@@ -155,3 +156,64 @@ class TestWhatToReserve:
 
     def test_an_order_that_only_closes_needs_nothing(self, card):
         assert capital_needed(card, EQUITY, product="CNC", side="SELL", quantity=D(10), opens=D(0), price=D(1000)) == 0
+
+
+prices = st.integers(1, 100_000).map(lambda ticks: ticks * D("0.05"))
+units = st.integers(1, 10_000).map(D)
+
+
+class TestWhatIsReservedIsEnough:
+    """Whatever an order executes at within its terms, its reservation pays for it: margin, and charges on the whole."""
+
+    def cost(self, card, kind, side, trades):
+        """What executing these (units, price) really ties up and costs."""
+        instrument, product = kind
+        turnover = sum((quantity * price for quantity, price in trades), D(0))
+        margins = [
+            to_paisa(card.unit_margin(instrument, product, side, price) * quantity) for quantity, price in trades
+        ]
+        return sum(margins, D(0)) + charges_on(card.charge_rate(instrument, product), side, turnover)
+
+    @given(
+        st.sampled_from(KINDS), units, prices, st.lists(st.tuples(st.integers(1, 9), st.integers(0, 100)), max_size=5)
+    )
+    @fixture_reuse
+    def test_a_purchase_never_costs_more_than_was_reserved_for_it(self, card, kind, quantity, limit, cuts):
+        """Any fills at the limit or better; each may round its margin up by half a paisa."""
+        need = capital_needed(
+            card, kind[0], product=kind[1], side="BUY", quantity=quantity, opens=quantity, price=limit
+        )
+        trades, left = [], quantity
+        for part, better in cuts:
+            filled = min(left, quantity * part // 10 or D(1))
+            trades.append((filled, limit * (100 - better) / 100))
+            left -= filled
+            if not left:
+                break
+        assert self.cost(card, kind, "BUY", [trade for trade in trades if trade[0]]) <= need + D("0.005") * len(trades)
+
+    @given(st.sampled_from([(EQUITY, "MIS"), (FUTURE, "NRML")]), sides, units, st.data())
+    @fixture_reuse
+    def test_the_more_opens_the_more_is_reserved(self, card, kind, side, quantity, data):
+        fewer, more = sorted(data.draw(st.integers(0, int(quantity)).map(D)) for _ in range(2))
+        need = [
+            capital_needed(card, kind[0], product=kind[1], side=side, quantity=quantity, opens=opens, price=D(500))
+            for opens in (fewer, more)
+        ]
+        assert 0 <= need[0] <= need[1]
+
+    @given(sides, st.none() | prices, st.none() | prices, st.none() | st.integers(-1, 20).map(D))
+    def test_the_worst_price_of_a_market_order_is_no_better_than_the_market(self, side, last, stop, protection):
+        for kind, trigger in (("MARKET", None), ("STOP", stop)):
+            worst = reserve_price(
+                type=kind, side=side, price=None, stop_price=trigger, last_price=last, protection=protection
+            )
+            known = [price for price in (last, trigger) if price is not None]
+            assert (worst is None) == (not known)
+            if worst is not None:
+                assert worst >= max(known)
+
+    @given(sides, prices, st.none() | prices)
+    def test_a_sale_may_fetch_more_than_its_limit_and_a_purchase_never_costs_more(self, side, limit, last):
+        worst = reserve_price(type="LIMIT", side=side, price=limit, stop_price=None, last_price=last, protection=None)
+        assert worst == (max(limit, last or D(0)) if side == "SELL" else limit)

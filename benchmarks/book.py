@@ -136,7 +136,7 @@ def _trade(row: OrderSnapshot, quantity: Decimal) -> TradeSnapshot:
 def _apply(world: World, book: _Book) -> _Cost:
     with _counted() as statements:
         began = time.perf_counter()
-        changed = apply_book(world.nowhere.pk, book.rows, book.trades, at=now())
+        changed = len(apply_book(world.nowhere.pk, book.rows, book.trades, at=now()))
         seconds = time.perf_counter() - began
     return _Cost(seconds, statements.total(), changed)
 

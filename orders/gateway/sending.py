@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Protocol, TypeVar
 
 import structlog
 from django.db import OperationalError, connection
@@ -57,6 +58,16 @@ def drain(broker_account_id: int, *, linger: float = 0.0) -> int:
                 attend(at_work, calls.go_on, linger=linger, seconds=DRAIN_SECONDS)
         calls.finish()
         return calls.made
+
+
+A = TypeVar("A")
+A_contra = TypeVar("A_contra", contravariant=True)
+
+
+class Apply(Protocol[A_contra]):
+    """How answers are applied; see `answer_placements`."""
+
+    def __call__(self, answers: Sequence[A_contra], *, at: datetime) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,30 +145,34 @@ class Calls:
         """Apply the answers of orders together, and those of amendments."""
         placements = [(c.claimed.order_id, outcome) for c, outcome in answers if isinstance(c.claimed, Submission)]
         amendments = [(c.claimed, outcome) for c, outcome in answers if isinstance(c.claimed, Dispatch)]
-        if placements:
-            _apply(partial(answer_placements, placements))
-        if amendments:
-            _apply(partial(answer_amendments, amendments))
+        _apply(answer_placements, placements)
+        _apply(answer_amendments, amendments)
         expired = [(c.began_at, outcome.message) for c, outcome in answers if isinstance(outcome, LoggedOut)]
         if expired:
             began_at, message = max(expired)
             mark_expired(self.broker_account_id, message=message, at=began_at)
 
 
-def _apply(answer: Callable[..., None]) -> None:
-    """Apply answers in one transaction, anew after a deadlock or a lock that was long in coming.
+def _apply(answer: "Apply[A]", answers: Sequence[A]) -> None:
+    """Apply answers in one transaction; after a deadlock, or a lock that was long in coming, each in one of its own.
 
-    Should that fail for good, the sweep calls unknown what has no answer.
+    So an order that somebody holds for long costs the others nothing. What fails for good has no answer: the sweep
+    calls it unknown.
     """
-    for attempt in range(1, APPLY_ATTEMPTS + 1):
-        try:
-            answer(at=now())
-        except OperationalError as error:
-            logger.warning("answers_not_applied", attempt=attempt, reason=str(error))
-            if not connection.is_usable():
-                connection.close()  # the next attempt opens another
-        else:
-            return
+    if answers and not _is_applied(answer, answers):
+        for one in answers:
+            any(_is_applied(answer, [one]) for _ in range(APPLY_ATTEMPTS))
+
+
+def _is_applied(answer: "Apply[A]", answers: Sequence[A]) -> bool:
+    try:
+        answer(answers, at=now())
+    except OperationalError as error:
+        logger.warning("answers_not_applied", answers=len(answers), reason=str(error))
+        if not connection.is_usable():
+            connection.close()  # the next attempt opens another
+        return False
+    return True
 
 
 def _room(account: BrokerAccount) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from compliance.screening.facts import Contract, Limits, Proposal, Surroundings
 from compliance.screening.limits import strictest
@@ -31,6 +31,9 @@ from orders.types import UNPRICED, OrderRequest, Variety
 if TYPE_CHECKING:
     from compliance.models import Account, AlgoRegistration, KillSwitch
     from ledger.models import CapitalAccount, Instrument
+
+#: Reads of different things, made together.
+AnyRead: TypeAlias = Read[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +231,11 @@ def _books_touched(r: OrderRequest, accounts: Mapping[str, "Account"], listings:
 
 def _usage(
     ids: Sequence[int], queues: Sequence[tuple[int, int]], limits: Iterable[Limits], at: datetime
-) -> list[Read[Any]]:
+) -> list[AnyRead]:
     """What the accounts have used of their limits; what no limit asks for is not read."""
     limits = list(limits)
     window = max((x.duplicate_window.value for x in limits if x.duplicate_window), default=ZERO)
-    wanted: list[tuple[bool, Read[Any]]] = [
+    wanted: list[tuple[bool, AnyRead]] = [
         (any(may_be_waited_for(x) for x in limits), selectors.waiting_to_send(queues)),
         (any(x.open_value for x in limits), selectors.open_values(ids)),
         (any(x.position_quantity for x in limits), held_units(ids)),

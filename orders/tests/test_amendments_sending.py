@@ -1,9 +1,7 @@
 """Amendments on their way out: what stops a modification, and that nothing but the broker's word stops a cancel."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal as D
-from functools import partial
 
 import pytest
 from django.db import OperationalError, connection
@@ -17,7 +15,6 @@ from oms.lib.actors import SYSTEM
 from oms.lib.clock import now
 from orders.brokers.base import OrderBusy, SessionExpired
 from orders.gateway import sending
-from orders.gateway.sending import Calls, _apply
 from orders.models import Amendment, BrokerAccount, BrokerMessage
 from orders.services.amendments import sending as amendments_sending
 from orders.services.amendments.asking import request_cancel, request_cancels, request_modify
@@ -360,22 +357,3 @@ def test_a_cancel_of_a_lost_order_ends_with_its_day():
     assert Amendment.objects.get().state == "QUEUED", "should the order turn up, it goes at once"
     assert close_lost_cancels(at=now() + timedelta(days=1)) == 1
     assert (Amendment.objects.get().state, Amendment.objects.get().message) == ("REJECTED", "The order is lost.")
-
-
-def test_an_answer_that_meets_a_deadlock_is_applied_anew_and_the_others_too():
-    applied, failures = [], {"first": 1, "second": 99, "third": 0}
-
-    def answer(name, outcome, *, at):
-        if failures[name]:
-            failures[name] -= 1
-            raise OperationalError("deadlock detected")
-        applied.append(name)
-
-    with ThreadPoolExecutor(1) as pool:
-        calls = Calls(pool)
-        for name in failures:
-            calls.make(lambda: "B1", "Paper", partial(_apply, 0, now(), partial(answer, name)))
-        while calls.under_way:
-            calls.apply_answers()
-    assert applied == ["first", "third"]
-    assert failures["second"] == 96

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class IdempotencyClaim:
+class SentKey:
     """A key as one principal sent it, with the SHA-256 (32 bytes) of the request that came with it."""
 
     principal: str
@@ -45,51 +45,51 @@ class AlreadyAnswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Idempotent(Generic[T]):
-    """A claim together with how to turn the result into the answer to store."""
+    """A key as it was sent, together with how to turn the result into the answer to store."""
 
-    claim: IdempotencyClaim
+    sent_key: SentKey
     respond: Callable[[T], StoredAnswer]
 
 
-def check(claim: IdempotencyClaim) -> None:
+def check(sent_key: SentKey) -> None:
     """Refuse to do the work twice. Call it once the account is locked: a concurrent twin waits for that
     lock and then finds the first one's answer here.
 
     Raises AlreadyAnswered with the stored answer, KeyReused when the key came with another body.
     """
     require_transaction()
-    stored = read(stored_answers([claim])).get(claim)
+    stored = read(stored_answers([sent_key])).get(sent_key)
     if isinstance(stored, KeyReused):
         raise stored
     if stored is not None:
         raise AlreadyAnswered(stored)
 
 
-def stored_answers(claims: Iterable[IdempotencyClaim]) -> Read[dict[IdempotencyClaim, StoredAnswer | KeyReused]]:
-    """The answer stored for each claim, or KeyReused when its key came with another body. New ones are absent."""
-    asked = list(claims)
+def stored_answers(sent_keys: Iterable[SentKey]) -> Read[dict[SentKey, StoredAnswer | KeyReused]]:
+    """The answer stored for each key, or KeyReused when its key came with another body. New ones are absent."""
+    asked = list(sent_keys)
 
-    def parse(rows: list[tuple[Any, ...]]) -> dict[IdempotencyClaim, StoredAnswer | KeyReused]:
+    def parse(rows: list[tuple[Any, ...]]) -> dict[SentKey, StoredAnswer | KeyReused]:
         known = {(principal, key): rest for principal, key, *rest in rows}
-        found: dict[IdempotencyClaim, StoredAnswer | KeyReused] = {}
-        for claim in asked:
-            if (claim.principal, claim.key) in known:
-                body_hash, status, body = known[claim.principal, claim.key]
-                is_same = bytes(body_hash) == claim.body_hash
-                found[claim] = StoredAnswer(status, bytes(body)) if is_same else KeyReused(REUSED)
+        found: dict[SentKey, StoredAnswer | KeyReused] = {}
+        for sent_key in asked:
+            if (sent_key.principal, sent_key.key) in known:
+                body_hash, status, body = known[sent_key.principal, sent_key.key]
+                is_same = bytes(body_hash) == sent_key.body_hash
+                found[sent_key] = StoredAnswer(status, bytes(body)) if is_same else KeyReused(REUSED)
         return found
 
     stored = Read(
         """SELECT t.principal, t.key, t.body_hash, t.status, t.body FROM compliance_idempotencykey AS t
            JOIN unnest(%(principals)s::text[], %(keys)s::text[]) AS k(principal, key)
              ON t.principal = k.principal AND t.key = k.key""",
-        {"principals": [claim.principal for claim in asked], "keys": [claim.key for claim in asked]},
+        {"principals": [sent_key.principal for sent_key in asked], "keys": [sent_key.key for sent_key in asked]},
         parse,
     )
     return stored if asked else nothing_asked(stored)
 
 
-def store(answers: Mapping[IdempotencyClaim, StoredAnswer], *, at: datetime) -> None:
+def store(answers: Mapping[SentKey, StoredAnswer], *, at: datetime) -> None:
     """Store answers in the transaction that did the work, in one statement.
 
     Raises KeyReused when a request for another account took one of the keys meanwhile: nothing of the
@@ -105,8 +105,8 @@ def store(answers: Mapping[IdempotencyClaim, StoredAnswer], *, at: datetime) -> 
                %(bodies)s::bytea[])
            ON CONFLICT (principal, key) DO NOTHING RETURNING id""",
         {
-            "principals": [claim.principal for claim, _ in rows], "keys": [claim.key for claim, _ in rows],
-            "hashes": [claim.body_hash for claim, _ in rows], "statuses": [answer.status for _, answer in rows],
+            "principals": [sent_key.principal for sent_key, _ in rows], "keys": [sent_key.key for sent_key, _ in rows],
+            "hashes": [sent_key.body_hash for sent_key, _ in rows], "statuses": [answer.status for _, answer in rows],
             "bodies": [answer.body for _, answer in rows], "at": at,
         },
     )  # fmt: skip

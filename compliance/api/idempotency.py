@@ -1,4 +1,4 @@
-"""The Idempotency-Key header (or a client's own order id) of a request, as a claim to store its answer under."""
+"""The Idempotency-Key header (or a client's own order id) of a request, as a key to store its answer under."""
 
 import hashlib
 import re
@@ -8,7 +8,7 @@ from typing import TypeVar
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from compliance.idempotency import IdempotencyClaim, Idempotent, StoredAnswer
+from compliance.idempotency import Idempotent, SentKey, StoredAnswer
 from oms.lib.api.problems import MEDIA_TYPE
 from oms.lib.errors import DomainError, FieldError, Invalid
 
@@ -56,7 +56,7 @@ def idempotent(
         return None
     seen = hashlib.sha256(f"{request.method} {request.path}\n".encode())
     seen.update(request._request.body)
-    return Idempotent(IdempotencyClaim(f"user:{request.user.pk}", name, seen.digest()), respond)
+    return Idempotent(SentKey(f"user:{request.user.pk}", name, seen.digest()), respond)
 
 
 def replayed(stored: StoredAnswer) -> HttpResponse:

@@ -5,8 +5,8 @@ from django.db import transaction
 
 from compliance.idempotency import (
     AlreadyAnswered,
-    IdempotencyClaim,
     KeyReused,
+    SentKey,
     StoredAnswer,
     check,
     store,
@@ -17,50 +17,50 @@ from oms.lib.db import read
 
 pytestmark = pytest.mark.django_db
 
-CLAIM = IdempotencyClaim("user:1", "k1", bytes(32))
+SENT_KEY = SentKey("user:1", "k1", bytes(32))
 ANSWER = StoredAnswer(201, b'{"a": 1}\x00\xff')
 
 
-def remember(claim=CLAIM, answer=ANSWER):
+def remember(sent_key=SENT_KEY, answer=ANSWER):
     with transaction.atomic():
-        store({claim: answer}, at=now())
+        store({sent_key: answer}, at=now())
 
 
-def replay(*claims):
+def replay(*sent_keys):
     """What is stored for each of these, in one look."""
-    found = read(stored_answers(claims))
-    return [found.get(claim) for claim in claims]
+    found = read(stored_answers(sent_keys))
+    return [found.get(sent_key) for sent_key in sent_keys]
 
 
 def test_the_first_answer_is_given_again_to_the_byte():
-    assert replay(CLAIM) == [None]
+    assert replay(SENT_KEY) == [None]
     remember()
-    assert replay(CLAIM) == [ANSWER]
+    assert replay(SENT_KEY) == [ANSWER]
     with pytest.raises(AlreadyAnswered) as caught, transaction.atomic():
-        check(CLAIM)
+        check(SENT_KEY)
     assert caught.value.stored == ANSWER
 
 
 def test_another_body_is_refused():
     remember()
-    other = IdempotencyClaim("user:1", "k1", b"\x01" + bytes(31))
-    assert isinstance(replay(CLAIM, other)[1], KeyReused)
-    for attempt in (check, lambda claim: store({claim: ANSWER}, at=now())):
+    other = SentKey("user:1", "k1", b"\x01" + bytes(31))
+    assert isinstance(replay(SENT_KEY, other)[1], KeyReused)
+    for attempt in (check, lambda sent_key: store({sent_key: ANSWER}, at=now())):
         with pytest.raises(KeyReused), transaction.atomic():
             attempt(other)
-    assert replay(CLAIM) == [ANSWER]
+    assert replay(SENT_KEY) == [ANSWER]
 
 
 def test_a_key_is_its_senders_own():
     remember()
-    theirs = IdempotencyClaim("user:2", "k1", b"\x01" + bytes(31))
+    theirs = SentKey("user:2", "k1", b"\x01" + bytes(31))
     assert replay(theirs) == [None]
     remember(theirs, StoredAnswer(422, b"no"))
-    assert replay(CLAIM, theirs) == [ANSWER, StoredAnswer(422, b"no")]
+    assert replay(SENT_KEY, theirs) == [ANSWER, StoredAnswer(422, b"no")]
 
 
 def test_an_answer_is_forgotten_with_the_work_that_failed():
     with transaction.atomic():
-        store({CLAIM: ANSWER}, at=now())
+        store({SENT_KEY: ANSWER}, at=now())
         transaction.set_rollback(True)
-    assert replay(CLAIM) == [None]
+    assert replay(SENT_KEY) == [None]

@@ -52,7 +52,7 @@ def deposit(
     with transaction.atomic(durable=True):
         account = lock_tradable_accounts({portfolio.account.code}, None)[portfolio.account.code]
         if idempotent is not None:
-            idempotency.check(idempotent.claim)
+            idempotency.check(idempotent.sent_key)
         entry = CapitalEntry.objects.filter(key=f"DEPOSIT:{key}").first()
         if entry is not None:
             if (entry.capital_account_id, entry.amount) != (portfolio.pk, amount):
@@ -68,7 +68,7 @@ def deposit(
         data = {"portfolio": locked.code, "amount": amount, "free": locked.free, "entry_id": entry.pk, "reason": why}
         audit.record_on(account, EventType.CAPITAL_DEPOSITED, data, actor=actor, at=at)
         if idempotent is not None:
-            idempotency.store({idempotent.claim: idempotent.respond(entry)}, at=at)
+            idempotency.store({idempotent.sent_key: idempotent.respond(entry)}, at=at)
     return entry
 
 

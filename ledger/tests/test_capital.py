@@ -4,7 +4,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from compliance.idempotency import AlreadyAnswered, IdempotencyClaim, Idempotent, StoredAnswer
+from compliance.idempotency import AlreadyAnswered, Idempotent, SentKey, StoredAnswer
 from compliance.models import Account
 from compliance.selectors import account_events
 from compliance.verification import verify_chain
@@ -89,8 +89,8 @@ def test_it_is_an_event_of_the_account(portfolio, account):
 
 
 def test_a_repeated_request_gets_the_first_answer(portfolio):
-    claim = IdempotencyClaim("user:1", "request", bytes(32))
-    idempotent = Idempotent(claim, lambda entry: StoredAnswer(201, str(entry.pk).encode()))
+    sent_key = SentKey("user:1", "request", bytes(32))
+    idempotent = Idempotent(sent_key, lambda entry: StoredAnswer(201, str(entry.pk).encode()))
     entry = put(portfolio, idempotent=idempotent)
     with pytest.raises(AlreadyAnswered) as caught:
         put(portfolio, key="another", idempotent=idempotent)

@@ -80,7 +80,7 @@ class SessionCounts:
 
 
 def broker_sessions(*, at: datetime) -> SessionCounts:
-    """See SessionCounts. A session is watched every second; after BLIND_AFTER without a good poll it is blind."""
+    """See SessionCounts. A session is watched every few seconds; after BLIND_AFTER without a good poll it is blind."""
     accounts = list(routed_broker_accounts())
     logged_in = [a for a in accounts if a.session_state == BrokerAccount.SessionState.OPEN]
     since = [max(filter(None, (a.polled_at, a.session_opened_at)), default=at) for a in logged_in]

@@ -94,7 +94,11 @@ def _sorting(switch: str) -> Read[None]:
     """Planned on a table that was empty, another index and a sort look as cheap: then each claim would read all that
     waits. The statement itself must need no sort: it would outweigh whatever else the planner compares.
     """
-    return Read(f"SELECT set_config('enable_sort', '{switch}', true)", {}, lambda _: None)
+    return Read(
+        f"SELECT set_config('enable_sort', '{switch}', true), set_config('enable_incremental_sort', '{switch}', true)",
+        {},
+        lambda _: None,
+    )
 
 
 def _counting(accounts: Sequence[int]) -> Read[set[int]]:

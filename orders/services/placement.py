@@ -16,7 +16,7 @@ from django.db import transaction
 
 from compliance import idempotency
 from compliance.audit import EventType
-from compliance.idempotency import REUSED, IdempotencyClaim, Idempotent, KeyReused, StoredAnswer
+from compliance.idempotency import REUSED, Idempotent, KeyReused, SentKey, StoredAnswer
 from compliance.screening.facts import Denial
 from compliance.screening.rules import Finding, Verdict, screen
 from compliance.selectors import Trading, tradable_accounts
@@ -74,8 +74,8 @@ class Intent:
         return self.request.account, None if self.user is None else self.user.pk
 
     @property
-    def claim(self) -> IdempotencyClaim | None:
-        return self.idempotent.claim if self.idempotent else None
+    def sent_key(self) -> SentKey | None:
+        return self.idempotent.sent_key if self.idempotent else None
 
 
 def place_orders(intents: Sequence[Intent], *, at: datetime) -> list[Placement]:
@@ -101,7 +101,7 @@ def _place(intents: Sequence[Intent], listings: Listings, at: datetime) -> list[
         _, accounts, answered = read_all(
             PLANNED_ONCE,
             tradable_accounts(intent.trading for intent in intents),
-            idempotency.stored_answers(claim for intent in intents if (claim := intent.claim)),
+            idempotency.stored_answers(sent_key for intent in intents if (sent_key := intent.sent_key)),
         )
         placements = {n: _beforehand(intent, accounts, answered) for n, intent in enumerate(intents)}
         fresh = {n: intents[n] for n, placement in placements.items() if placement is None}
@@ -113,13 +113,13 @@ def _place(intents: Sequence[Intent], listings: Listings, at: datetime) -> list[
 def _beforehand(
     intent: Intent,
     accounts: Mapping[Trading, "Account | DomainError"],
-    answered: Mapping[IdempotencyClaim, StoredAnswer | KeyReused],
+    answered: Mapping[SentKey, StoredAnswer | KeyReused],
 ) -> Placement | None:
     """What is settled before any rule is asked: no right to trade the account, or a key that was used before."""
     account = accounts[intent.trading]
     if isinstance(account, DomainError):
         return Placement(error=account)
-    before = answered.get(intent.claim) if intent.claim else None
+    before = answered.get(intent.sent_key) if intent.sent_key else None
     if isinstance(before, KeyReused):
         return Placement(error=before)
     return Placement(answer=before, is_repeat=True) if before else None
@@ -135,17 +135,17 @@ def _take_all(
     desk = Desk(actor=actor, at=at)
     desk.bring(intake.books)
     placements: dict[int, Placement] = {}
-    keys: dict[tuple[str, str], IdempotencyClaim] = {}
+    keys: dict[tuple[str, str], SentKey] = {}
     for (n, intent), line in zip(intents.items(), intake.lines, strict=True):
-        claim = intent.claim
-        twin = keys.get((claim.principal, claim.key)) if claim else None
+        sent_key = intent.sent_key
+        twin = keys.get((sent_key.principal, sent_key.key)) if sent_key else None
         if twin is not None:
-            same = twin == claim
+            same = twin == sent_key
             placements[n] = Placement(is_repeat=same, error=None if same else KeyReused(REUSED))
             continue
         placements[n] = _take(intent, line, intake, desk)
-        if claim and placements[n].order:
-            keys[claim.principal, claim.key] = claim
+        if sent_key and placements[n].order:
+            keys[sent_key.principal, sent_key.key] = sent_key
     desk.write()
     placements = _with_answers(intents, placements, at)
     # Without a session nothing can be sent: whoever logs in finds what waits.
@@ -160,13 +160,13 @@ def _with_answers(
     intents: Mapping[int, Intent], placements: Mapping[int, Placement], at: datetime
 ) -> dict[int, Placement]:
     """The placements with what each key gives from now on, stored; a repeat in the same list gets the first's."""
-    answers: dict[IdempotencyClaim, StoredAnswer] = {}
+    answers: dict[SentKey, StoredAnswer] = {}
     given: dict[int, Placement] = {}
     for n, placement in placements.items():
         idempotent = intents[n].idempotent
         if idempotent and placement.order:
-            answers[idempotent.claim] = idempotent.respond(placement)
-        given[n] = replace(placement, answer=answers.get(idempotent.claim)) if idempotent else placement
+            answers[idempotent.sent_key] = idempotent.respond(placement)
+        given[n] = replace(placement, answer=answers.get(idempotent.sent_key)) if idempotent else placement
     if answers:
         idempotency.store(answers, at=at)
     return given

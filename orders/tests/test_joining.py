@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError
 from psycopg import errors as pg
 
-from compliance.idempotency import IdempotencyClaim, Idempotent, StoredAnswer
+from compliance.idempotency import Idempotent, SentKey, StoredAnswer
 from oms.lib.clock import now
 from oms.lib.errors import Unavailable
 from orders.services import joining
@@ -21,9 +21,9 @@ AT = now()
 
 
 def intent(name, *, key=False):
-    claim = IdempotencyClaim("user:1", name, bytes(32))
+    sent_key = SentKey("user:1", name, bytes(32))
     return Intent(
-        request_for(notes=name), TRADER, None, Idempotent(claim, lambda _: StoredAnswer(201, b"")) if key else None
+        request_for(notes=name), TRADER, None, Idempotent(sent_key, lambda _: StoredAnswer(201, b"")) if key else None
     )
 
 

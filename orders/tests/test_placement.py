@@ -7,7 +7,7 @@ import pytest
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 
-from compliance.idempotency import IdempotencyClaim, Idempotent, KeyReused, StoredAnswer
+from compliance.idempotency import Idempotent, KeyReused, SentKey, StoredAnswer
 from compliance.models import Alert, IdempotencyKey, OrderEvent
 from compliance.selectors import order_events
 from compliance.services.controls import set_limits
@@ -43,8 +43,8 @@ def outcomes(placements):
 
 def keyed(key, body=bytes(32)):
     """A key whose answer names the state and id of the order."""
-    claim = IdempotencyClaim("user:1", key, body)
-    return Idempotent(claim, lambda placed: StoredAnswer(201, placed.order.state.encode() + placed.order.id.bytes))
+    sent_key = SentKey("user:1", key, body)
+    return Idempotent(sent_key, lambda placed: StoredAnswer(201, placed.order.state.encode() + placed.order.id.bytes))
 
 
 class TestWhoMay:

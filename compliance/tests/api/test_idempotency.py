@@ -19,9 +19,9 @@ def request(key=None, *, method="post", path="/api/v1/orders", body=b'{"a": 1}',
     return made
 
 
-def claim(*args, own_reference="", **kwargs):
+def sent_key(*args, own_reference="", **kwargs):
     found = idempotent(request(*args, **kwargs), lambda _: StoredAnswer(201, b""), own_reference=own_reference)
-    return found and found.claim
+    return found and found.sent_key
 
 
 @pytest.mark.parametrize("key", ["a", "!", "~", "x" * 80, "order-1:2026/11", '"quoted"'])
@@ -44,8 +44,8 @@ def test_a_request_that_needs_a_key_says_so():
 
 
 def test_the_same_request_makes_the_same_claim():
-    assert claim("k") == claim("k")
-    assert (claim("k").principal, claim("k").key, len(claim("k").body_hash)) == ("user:7", "key:k", 32)
+    assert sent_key("k") == sent_key("k")
+    assert (sent_key("k").principal, sent_key("k").key, len(sent_key("k").body_hash)) == ("user:7", "key:k", 32)
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,19 @@ def test_the_same_request_makes_the_same_claim():
     [{"body": b'{"a": 2}'}, {"body": b'{"a":1}'}, {"path": "/api/v1/orders/1"}, {"method": "put"}, {"body": b""}],
 )
 def test_another_request_under_a_key_is_another_request(other):
-    assert claim("k").key == claim("k", **other).key
-    assert claim("k").body_hash != claim("k", **other).body_hash
+    assert sent_key("k").key == sent_key("k", **other).key
+    assert sent_key("k").body_hash != sent_key("k", **other).body_hash
 
 
 def test_keys_are_their_senders_own():
-    assert claim("k").principal != claim("k", user=User(pk=8)).principal
+    assert sent_key("k").principal != sent_key("k", user=User(pk=8)).principal
 
 
 def test_a_reference_in_the_body_serves_as_a_key_and_is_never_taken_for_one_of_the_header():
-    assert claim(own_reference="DEMO:1").key == "ref:DEMO:1"
-    assert claim("DEMO:1").key == "key:DEMO:1"
-    assert claim("k", own_reference="DEMO:1").key == "key:k", "the header goes before"
-    assert claim() is None
+    assert sent_key(own_reference="DEMO:1").key == "ref:DEMO:1"
+    assert sent_key("DEMO:1").key == "key:DEMO:1"
+    assert sent_key("k", own_reference="DEMO:1").key == "key:k", "the header goes before"
+    assert sent_key() is None
 
 
 @pytest.mark.parametrize(

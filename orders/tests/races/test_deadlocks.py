@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from compliance.idempotency import IdempotencyClaim, Idempotent, StoredAnswer
+from compliance.idempotency import Idempotent, SentKey, StoredAnswer
 from compliance.services.controls import set_limits
 from ledger.selectors import trial_balance
 from oms.lib.actors import SYSTEM
@@ -49,7 +49,7 @@ def test_a_session_that_ends_or_begins_while_an_order_is_being_placed(work, brok
             until_waiting(1)
             return StoredAnswer(201, b"")
 
-        key = Idempotent(IdempotencyClaim("u", "k", bytes(32)), respond)
+        key = Idempotent(SentKey("u", "k", bytes(32)), respond)
         order = stored(*place_list([request_for()], keys=[key]))
         assert not isinstance(result_of(futures[0]), Exception)
     assert Order.objects.get().state == order.state == "CREATED"

@@ -8,7 +8,7 @@ from decimal import Decimal as D
 import pytest
 from django.db import connection
 
-from compliance.idempotency import IdempotencyClaim, Idempotent, StoredAnswer
+from compliance.idempotency import Idempotent, SentKey, StoredAnswer
 from compliance.models import IdempotencyKey
 from compliance.selectors import order_events
 from compliance.services.controls import set_limits
@@ -52,7 +52,7 @@ def joiner(sizes):
 
 
 def keyed(name, body=bytes(32)):
-    return Idempotent(IdempotencyClaim("user:1", name, body), lambda placed: StoredAnswer(201, placed.order.id.bytes))
+    return Idempotent(SentKey("user:1", name, body), lambda placed: StoredAnswer(201, placed.order.id.bytes))
 
 
 def actor_of(user):

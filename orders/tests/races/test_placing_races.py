@@ -5,7 +5,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from compliance.idempotency import IdempotencyClaim, Idempotent, KeyReused, StoredAnswer
+from compliance.idempotency import Idempotent, KeyReused, SentKey, StoredAnswer
 from compliance.screening import rules
 from compliance.selectors import order_events
 from compliance.verification import verify_chain
@@ -28,7 +28,7 @@ def _books_balance_and_chains_are_whole(account, sbin):
 
 
 def keyed(key="k", body=bytes(32)) -> Idempotent:
-    claim = IdempotencyClaim("user:1", key, body)
+    claim = SentKey("user:1", key, body)
     return Idempotent(claim, lambda placed: StoredAnswer(201, placed.order.id.bytes))
 
 

@@ -32,19 +32,17 @@ def test_a_fresh_bucket_holds_its_quota_and_then_nothing(quota, count):
         assert refused.retry_after_seconds <= refused.reset_seconds <= 3600
 
 
-def test_it_refills_drop_by_drop_and_is_full_after_the_window(quota):
-    quota(4, 1)
-    assert [take(POLICY, "A").passed for _ in range(5)] == [True] * 4 + [False]
-    time.sleep(0.26)
+def test_it_refills_drop_by_drop(quota):
+    quota(2, 2)
+    assert [take(POLICY, "A").passed for _ in range(3)] == [True, True, False]
+    time.sleep(1.05)
     assert [take(POLICY, "A").passed for _ in range(2)] == [True, False]
-    time.sleep(1.01)
-    assert [take(POLICY, "A").passed for _ in range(5)] == [True] * 4 + [False]
 
 
 def test_who_is_refused_is_not_counted(quota):
     quota(1, 1)
     take(POLICY, "A")
-    for _ in range(20):
+    for _ in range(5):
         assert not take(POLICY, "A").passed
     time.sleep(1.01)
     assert take(POLICY, "A").passed

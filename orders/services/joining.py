@@ -1,8 +1,10 @@
 """Requests of one process that arrive together are placed together: one transaction for all of them.
 
-Who comes while nobody is placing places at once, alone. Who comes while somebody is waits, and when that one is
-done the first of those who wait takes the lead: it places its own order and those of the others in one call. Every
-order keeps its own person, key, outcome and answer. Threads only; nothing here outlives the process.
+Who comes while nobody is placing takes the lead. Who comes while somebody is waits, and when that one is done the
+first of those who wait takes the lead: it places its own order and those of the others in one call. A leader who knows
+of more company than has come (those who were just answered send their next) waits for it, a few milliseconds at most;
+one that is alone never waits. Every order keeps its own person, key, outcome and answer. Threads only; nothing here
+outlives the process.
 """
 
 import threading
@@ -19,6 +21,8 @@ from orders.services.placement import Intent, Placement, place_orders
 
 #: So many orders share a transaction at most: a longer list would hold many accounts for long.
 MOST = 50
+#: A leader waits so long at most for company of which there was more a moment ago: half of what a transaction takes.
+COMPANY_SECONDS = 0.003
 #: Who was not taken along for so long does not wait for a leader that is held up (by somebody's lock), but leads too.
 PATIENCE_SECONDS = 0.25
 #: A leader is bounded by the database's own timeouts; who hears nothing for so long is told that nobody knows.
@@ -50,8 +54,10 @@ class Joiner:
     def __init__(self, place: Place = place_orders) -> None:
         self._place = place
         self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
         self._waiting: deque[_Waiter] = deque()
         self._leaders = 0
+        self._company = 1  # how many were about when the last batch was placed: it, and who had come meanwhile
 
     def place(self, intent: Intent, *, at: datetime) -> Placement:
         """Place one order, with whatever other threads want placed meanwhile.
@@ -63,6 +69,7 @@ class Joiner:
         with self._lock:
             if self._leaders:
                 self._waiting.append(mine)
+                self._arrived.notify()
             else:
                 self._leaders, mine.batch = 1, [mine]
         if mine.batch is None:
@@ -87,8 +94,17 @@ class Joiner:
         """The leader and those who wait, the first come first. The lock is held."""
         return [leader, *(self._waiting.popleft() for _ in range(min(len(self._waiting), MOST - 1)))]
 
+    def _await_company(self, batch: "list[_Waiter]") -> None:
+        """Take along who comes within a moment, where there were more a moment ago: a transaction less for each."""
+        with self._lock:
+            expected = min(self._company, MOST)
+            if len(batch) < expected:
+                self._arrived.wait_for(lambda: len(batch) + len(self._waiting) >= expected, COMPANY_SECONDS)
+                batch += [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST - len(batch)))]
+
     def _lead(self, batch: "list[_Waiter]") -> None:
         try:
+            self._await_company(batch)
             placements = self._place([w.intent for w in batch], at=max(w.at for w in batch))
             for waiter, placement in zip(batch, placements, strict=True):
                 waiter.placement = placement
@@ -98,13 +114,14 @@ class Joiner:
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._hand_on()
+            self._hand_on(len(batch))
             for waiter in batch:
                 waiter.woken.set()
 
-    def _hand_on(self) -> None:
+    def _hand_on(self, placed: int) -> None:
         """Give the lead to the first who waits, or lay it down."""
         with self._lock:
+            self._company = placed + len(self._waiting)
             if not self._waiting:
                 self._leaders -= 1
                 return

@@ -99,6 +99,30 @@ def test_who_comes_meanwhile_is_placed_together_and_gets_its_own_answer(placing)
     assert placing.calls == [["first"], ["a", "b", "c"]]
 
 
+def test_a_leader_waits_a_moment_for_the_company_that_was_there_before(placing, monkeypatch):
+    monkeypatch.setattr(joining, "COMPANY_SECONDS", 5.0)
+    placing.go.set()
+    joiner = Joiner(placing)
+    joiner._company = 3
+    with ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(joiner.place, intent(name), at=AT) for name in "abc"]
+        assert [result_of(answer).answer.body for answer in answers] == [b"a", b"b", b"c"]
+    assert [sorted(call) for call in placing.calls] == [["a", "b", "c"]], "one transaction for all three"
+
+
+def test_company_that_does_not_come_is_waited_for_once(placing, monkeypatch):
+    monkeypatch.setattr(joining, "COMPANY_SECONDS", 0.05)
+    placing.go.set()
+    joiner = Joiner(placing)
+    joiner._company = 3
+    joiner.place(intent("a"), at=AT)
+    monkeypatch.setattr(joining, "COMPANY_SECONDS", 30.0)
+    began = time.monotonic()
+    joiner.place(intent("b"), at=AT)
+    assert time.monotonic() - began < 5, "who was alone is not kept waiting"
+    assert placing.calls == [["a"], ["b"]]
+
+
 def test_a_batch_is_bounded(placing, monkeypatch):
     monkeypatch.setattr(joining, "MOST", 2)
     assert run(placing, *map(intent, "abc")) == ["first", "a", "b", "c"]

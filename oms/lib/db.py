@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
 from django.core.signals import request_finished, request_started
@@ -19,6 +19,8 @@ from django.db import connection, models
 from django.db.backends.utils import CursorWrapper
 from django.dispatch import receiver
 from fernet_fields import EncryptedField
+
+from oms.lib.arrays import Writer, array_writer
 
 M = TypeVar("M", bound=models.Model)
 T = TypeVar("T")
@@ -72,11 +74,22 @@ def one_round_trip() -> Iterator[None]:
 Getter = Callable[[Any], Any]
 
 
-def _columns(model: type[models.Model], names: Iterable[str]) -> tuple[list[str], list[str], tuple[Getter, ...]]:
-    """Quoted columns, the placeholder of a value of each, and what takes the value from an object."""
+class _Column(NamedTuple):
+    """One column of a statement: its quoted name, its type in SQL, and what takes and writes its values."""
+
+    name: str
+    type: str
+    value: Getter
+    array: Writer
+
+
+def _columns(model: type[models.Model], names: Iterable[str]) -> list[_Column]:
     fields: list[Any] = [model._meta.pk if name == "pk" else model._meta.get_field(name) for name in names]
-    values = [f"%s::{_type_name(field)}" for field in fields]
-    return [f'"{field.column}"' for field in fields], values, tuple(_getter(field) for field in fields)
+    types = [_type_name(field) for field in fields]
+    return [
+        _Column(f'"{field.column}"', type_name, _getter(field), array_writer(type_name))
+        for field, type_name in zip(fields, types, strict=True)
+    ]
 
 
 def _getter(field: Any) -> Getter:
@@ -94,22 +107,30 @@ def _type_name(field: Any) -> str:
 @lru_cache(maxsize=64)
 def _insert_statement(
     model: type[models.Model], names: tuple[str, ...], on_conflict: str, *, many: bool
-) -> tuple[str, tuple[Getter, ...]]:
-    columns, values, getters = _columns(model, names)
-    source = f"SELECT * FROM unnest({_arrays(values)})" if many else f"VALUES ({', '.join(values)})"  # noqa: S608
+) -> tuple[str, list[_Column]]:
+    columns = _columns(model, names)
+    source = f"SELECT * FROM unnest({_arrays(columns)})" if many else f"VALUES ({_values(columns)})"  # noqa: S608
     conflict = f" ON CONFLICT {on_conflict}" if on_conflict else ""
-    return f'INSERT INTO "{model._meta.db_table}" AS old ({", ".join(columns)}) {source}{conflict}', getters
+    return f'INSERT INTO "{model._meta.db_table}" AS old ({_names(columns)}) {source}{conflict}', columns
 
 
-def _arrays(values: Iterable[str]) -> str:
-    return ", ".join(f"{value}[]" for value in values)
+def _names(columns: Iterable[_Column]) -> str:
+    return ", ".join(column.name for column in columns)
 
 
-def _run(statement: str, getters: Sequence[Getter], rows: Sequence[Any]) -> None:
+def _values(columns: Iterable[_Column]) -> str:
+    return ", ".join(f"%s::{column.type}" for column in columns)
+
+
+def _arrays(columns: Iterable[_Column]) -> str:
+    return ", ".join(f"%s::{column.type}[]" for column in columns)
+
+
+def _run(statement: str, columns: Sequence[_Column], rows: Sequence[Any]) -> None:
     if len(rows) == 1:
-        parameters = [value(rows[0]) for value in getters]
+        parameters = [column.value(rows[0]) for column in columns]
     else:
-        parameters = [[value(row) for row in rows] for value in getters]
+        parameters = [column.array(map(column.value, rows)) for column in columns]
     with prepared_cursor() as cursor:
         cursor.execute(statement, parameters)
 
@@ -122,29 +143,27 @@ def insert_rows(
     `on_conflict` says in SQL what becomes of a row that is there already; it is called `old`, the new one `excluded`.
     """
     if rows:
-        statement, getters = _insert_statement(model, names, on_conflict, many=len(rows) > 1)
-        _run(statement, getters, rows)
+        statement, columns = _insert_statement(model, names, on_conflict, many=len(rows) > 1)
+        _run(statement, columns, rows)
 
 
 @lru_cache(maxsize=64)
-def _update_statement(
-    model: type[models.Model], names: tuple[str, ...], *, many: bool
-) -> tuple[str, tuple[Getter, ...]]:
-    columns, values, getters = _columns(model, ("pk", *names))
+def _update_statement(model: type[models.Model], names: tuple[str, ...], *, many: bool) -> tuple[str, list[_Column]]:
+    columns = _columns(model, ("pk", *names))
     pk, *changed = columns
-    assignments = ", ".join(f"{column} = new.{column}" for column in changed)
-    source = f"unnest({_arrays(values)})" if many else f"(VALUES ({', '.join(values)}))"
+    assignments = ", ".join(f"{column.name} = new.{column.name}" for column in changed)
+    source = f"unnest({_arrays(columns)})" if many else f"(VALUES ({_values(columns)}))"
     return (
         f'UPDATE "{model._meta.db_table}" AS old SET {assignments} '  # noqa: S608
-        f"FROM {source} AS new({', '.join(columns)}) WHERE old.{pk} = new.{pk}"
-    ), getters
+        f"FROM {source} AS new({_names(columns)}) WHERE old.{pk.name} = new.{pk.name}"
+    ), columns
 
 
 def update_rows(model: type[models.Model], names: tuple[str, ...], rows: Sequence[Any]) -> None:
     """Write the named fields of objects that the caller holds locked, by primary key."""
     if rows:
-        statement, getters = _update_statement(model, names, many=len(rows) > 1)
-        _run(statement, getters, rows)
+        statement, columns = _update_statement(model, names, many=len(rows) > 1)
+        _run(statement, columns, rows)
 
 
 def execute(statement: str, parameters: Mapping[str, Any]) -> None:

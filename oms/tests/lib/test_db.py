@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal as D
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
@@ -10,6 +11,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from compliance.models import Account, Alert
 from ledger.models import Instrument
 from oms.lib import db
+from oms.lib.arrays import array_writer
 from oms.lib.clock import now
 from oms.lib.db import (
     Read,
@@ -91,6 +93,34 @@ def test_nulls_decimals_and_dates_pass_exactly(sbin, infy):
     kept = Instrument.objects.get(pk=sbin.pk)
     assert (kept.lower_circuit, kept.upper_circuit, kept.tick_size) == (None, D("1100.0001"), D("0.0025"))
     assert Instrument.objects.get(pk=infy.pk).lower_circuit == 900
+
+
+@pytest.mark.parametrize(
+    "text", ["", "NULL", "null", 'a "quoted" one', "back\\slash", '\\"', "{a,b}", ",", " padded ", "₹ \n\t", "'; --"]
+)
+def test_any_text_passes_a_list_of_rows_as_it_is(text):
+    """An element of an array's text that looks like its syntax is still only text."""
+    insert_rows(Alert, COLUMNS, [alert(key, closing_reason=text, details={"is": text}) for key in "ab"])
+    kept = list(Alert.objects.values_list("closing_reason", "details"))
+    assert kept == [(text, {"is": text})] * 2
+
+
+@pytest.mark.parametrize(
+    ("sql_type", "values"),
+    [
+        ("bytea", [bytes(range(256)), b"", None]),
+        ("uuid", [UUID(int=7), None]),
+        ("boolean", [True, False, None]),
+        ("timestamp with time zone", [AT, None]),
+        ("date", [AT.date(), None]),
+        ("numeric", [D("1E+3"), D("-0.0001"), None]),
+        ("bigint", [-(2**63), 2**63 - 1, None]),
+    ],
+)
+def test_the_text_of_an_array_means_the_values_it_was_made_of(sql_type, values):
+    written = array_writer(sql_type)(values)
+    read_back = fetch_rows(f"SELECT * FROM unnest(%(a)s::{sql_type}[])", {"a": written})  # noqa: S608
+    assert read_back == [(value,) for value in values]
 
 
 def test_models_come_back_whole_but_for_their_secrets(account, django_assert_num_queries):

@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import psycopg
 from django.core.signals import request_finished, request_started
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.utils import CursorWrapper
 from django.dispatch import receiver
 from fernet_fields import EncryptedField
@@ -52,21 +52,23 @@ def require_transaction() -> None:
 
 def prepared_cursor() -> CursorWrapper:
     """A cursor that binds on the server and prepares what repeats; Django's own while queries are logged."""
-    if connection.queries_logged:
-        return connection.cursor()
-    connection.ensure_connection()
-    raw: Any = psycopg.Cursor(connection.connection)
-    return connection.make_cursor(raw)
+    conn = connections[DEFAULT_DB_ALIAS]  # `connection` would look it up at each of its uses
+    if conn.queries_logged:
+        return conn.cursor()
+    conn.ensure_connection()
+    raw: Any = psycopg.Cursor(conn.connection)
+    return conn.make_cursor(raw)
 
 
 @contextmanager
 def one_round_trip() -> Iterator[None]:
     """Send the statements inside in one go. Nothing may be read inside; the first error surfaces at the end."""
-    if connection.queries_logged:  # one by one, so that each shows with its time and its error
+    conn = connections[DEFAULT_DB_ALIAS]
+    if conn.queries_logged:  # one by one, so that each shows with its time and its error
         yield
         return
-    connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.pipeline():
+    conn.ensure_connection()
+    with conn.wrap_database_errors, conn.connection.pipeline():
         yield
 
 
@@ -252,7 +254,7 @@ def model_read(model: type[M], clauses: str, parameters: Mapping[str, Any]) -> R
 def model_columns(model: type[M]) -> tuple[str, Callable[[Sequence[Any]], M]]:
     """The select list of a model's table, named `t`, and what makes an object of the values of such a row."""
     columns, names, convert = _selection(model)
-    return columns, lambda row: model.from_db(connection.alias, names, _converted(row, convert))
+    return columns, lambda row: model.from_db(DEFAULT_DB_ALIAS, names, _converted(row, convert))
 
 
 def fetch_models(model: type[M], clauses: str, parameters: Mapping[str, Any]) -> list[M]:

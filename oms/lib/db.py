@@ -218,8 +218,9 @@ class Read(Generic[T]):
         return Read(self.statement, self.parameters, lambda rows: change(self.parse(rows)))
 
 
-#: For the rest of the transaction prepared statements are planned once and for all. PostgreSQL plans those with arrays
-#: anew each time, which for the small reads of one order is half their cost; for large arrays it is worth it.
+#: For the rest of the transaction prepared statements are planned once and for all. (A round trip outside of any is a
+#: transaction of its own.) PostgreSQL plans those with arrays anew each time, which for the small reads of one order is
+#: half their cost; for large arrays it is worth it.
 PLANNED_ONCE: Read[None] = Read("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)", {}, lambda _: None)
 
 

@@ -23,7 +23,7 @@ from ledger.services.books import Books
 from ledger.services.locking import books_named
 from oms.lib.actors import Actor
 from oms.lib.clock import ist_date
-from oms.lib.db import Read, nothing_asked, read, read_all
+from oms.lib.db import PLANNED_ONCE, Read, nothing_asked, read_all
 from oms.lib.money import ZERO
 from orders import selectors
 from orders.types import UNPRICED, OrderRequest, Variety
@@ -50,7 +50,7 @@ def listings_of(requests: Iterable[OrderRequest], *, at: datetime) -> Listings:
 
     Call it while nothing is locked: prices come from Redis, which may be slow to answer.
     """
-    instruments = read(instruments_named((r.exchange, r.symbol) for r in requests))
+    _, instruments = read_all(PLANNED_ONCE, instruments_named((r.exchange, r.symbol) for r in requests))
     prices = fresh_prices([instrument.pk for instrument in instruments.values()], at=at)
     return Listings(instruments, prices, rate_card(ist_date(at)))
 

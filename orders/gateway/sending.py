@@ -69,7 +69,7 @@ A_contra = TypeVar("A_contra", contravariant=True)
 class Apply(Protocol[A_contra]):
     """How answers are applied; see `answer_placements`."""
 
-    def __call__(self, answers: Sequence[A_contra], *, at: datetime) -> None: ...
+    def __call__(self, answers: Sequence[A_contra], /, *, at: datetime) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

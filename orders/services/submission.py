@@ -158,7 +158,7 @@ def expire_unsent(*, at: datetime) -> int:
 
 
 def _fire(ids: Sequence[UUID], *, was: State, event: Event, data: dict[str, str], at: datetime) -> None:
-    """Fire one event at those orders that are still in that state and held by nobody; none that the broker has is unsent."""
+    """Fire one event at those orders that are still in that state and that nobody holds."""
     free = fetch_rows(
         """SELECT id FROM orders_order WHERE id = ANY(%(ids)s) AND state = %(was)s
            AND (state <> 'CREATED' OR broker_order_id = '') FOR NO KEY UPDATE SKIP LOCKED""",

@@ -5,10 +5,13 @@ What a broker says comes in bursts, and is applied in bursts; one row that canno
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+from uuid import UUID
 
+import structlog
 from django.db import OperationalError, transaction
 
 T = TypeVar("T")
+logger = structlog.get_logger(__name__)
 
 
 def apply_isolated(
@@ -32,3 +35,13 @@ def apply_isolated(
             return
         for item in items:
             apply_isolated([item], apply, give_up=give_up)
+
+
+def sweep_isolated(order_ids: Sequence[UUID], apply: Callable[[Sequence[UUID]], None]) -> int:
+    """As `apply_isolated`, for orders that a sweep has found; returns how many. What fails is logged at each sweep."""
+    apply_isolated(order_ids, apply, give_up=_log_left_behind)
+    return len(order_ids)
+
+
+def _log_left_behind(order_id: UUID, error: Exception) -> None:
+    logger.error("not_swept", order_id=str(order_id), exc_info=error)

@@ -107,6 +107,21 @@ def test_a_hint_reads_one_order(paper):
     assert BrokerMessage.objects.filter(source="POSTBACK").count() == 1
 
 
+def test_a_fault_of_the_adapter_in_one_look_costs_not_the_others(paper, monkeypatch):
+    good, bad = (sent(price=D(1010)) for _ in range(2))
+    wait_for(lambda: paper.control("GET", "/orders"), are_complete)
+    real = watching.broker_for(good.broker_account).order
+
+    def order(broker_order_id):
+        if broker_order_id == bad.broker_order_id:
+            raise AttributeError("a row that nobody expected")
+        return real(broker_order_id)
+
+    monkeypatch.setattr(watching.broker_for(good.broker_account), "order", order)
+    look(good.broker_account_id, [bad.broker_order_id, good.broker_order_id])
+    assert (fresh(good).state, fresh(bad).state) == ("FILLED", "ACKED")
+
+
 def test_a_hint_for_what_is_not_there_is_nothing(paper, broker_account):
     look(broker_account.pk, ["9" * 19])
     assert not Order.objects.exists()

@@ -16,6 +16,8 @@ INDICES = "INDICES"
 
 def quotes_of(data: Mapping[str, Any]) -> list[Quote]:
     """The quotes in the answer to `GET /quote`, keyed `EXCHANGE:SYMBOL`. Raises UnknownOutcome, naming the key."""
+    if not isinstance(data, Mapping):
+        raise UnknownOutcome("The broker's quotes are not keyed by instrument")
     quotes = []
     for key, row in data.items():
         try:

@@ -21,7 +21,7 @@ from orders.services.amendments.judging import only_loses_units
 from orders.services.amendments.outcomes import refuse
 from orders.services.desk import Desk
 from orders.services.halts import Halt, halts_of
-from orders.services.isolation import apply_isolated
+from orders.services.isolation import apply_isolated, sweep_isolated
 from orders.services.postings import terms_of
 from orders.services.submission import ABANDONED_AFTER, answer_message
 from orders.states import AmendmentEvent, AmendmentState, State
@@ -195,25 +195,27 @@ def _alert_key(amendment: Amendment) -> str:
 
 
 def abandon_amendments(*, at: datetime) -> int:
-    """Call unknown what was claimed and never answered for: its worker died. Returns how many."""
-    with transaction.atomic(durable=True):
-        stale = Amendment.objects.filter(state=AmendmentState.SENDING, sent_at__lt=at - ABANDONED_AFTER)
-        desk = Desk.open(stale.values_list("order_id", flat=True)[:500], actor=SYSTEM, at=at)
-        amendments = list(stale.filter(order__in=list(desk.orders)))
-        for amendment in amendments:
+    """Call unknown what was claimed and never answered for: its worker died. Returns how many were found."""
+    stale = Amendment.objects.filter(state=AmendmentState.SENDING, sent_at__lt=at - ABANDONED_AFTER)
+
+    def abandon(order_ids: Sequence[UUID]) -> None:
+        desk = Desk.open(order_ids, actor=SYSTEM, at=at)
+        for amendment in stale.filter(order__in=list(desk.orders)):
             desk.amend(amendment, AmendmentEvent.AMBIGUOUS, message="the worker that was sending it died")
         desk.write()
-    return len(amendments)
+
+    return sweep_isolated(list(stale.values_list("order_id", flat=True)[:500]), abandon)
 
 
 def close_lost_cancels(*, at: datetime) -> int:
     """Refuse the cancels of lost orders whose day is over: there is nothing left to cancel. Returns how many."""
-    with transaction.atomic(durable=True):
-        queued = Amendment.objects.filter(state=AmendmentState.QUEUED, order__state=State.LOST)
-        desk = Desk.open(queued.values_list("order_id", flat=True)[:500], actor=SYSTEM, at=at)
-        over = [order for order in desk.orders.values() if order.state == State.LOST and is_over(order, at)]
-        closed = [(order, amendment) for order in over for amendment in desk.open_amendments(order)]
-        for order, amendment in closed:
-            refuse(desk, order, amendment, "The order is lost.")
+    queued = Amendment.objects.filter(state=AmendmentState.QUEUED, order__state=State.LOST).select_related("order")
+
+    def close(order_ids: Sequence[UUID]) -> None:
+        desk = Desk.open(order_ids, actor=SYSTEM, at=at)
+        for order in desk.orders.values():
+            for amendment in desk.open_amendments(order) if order.state == State.LOST else ():
+                refuse(desk, order, amendment, "The order is lost.")
         desk.write()
-    return len(closed)
+
+    return sweep_isolated([amendment.order_id for amendment in queued[:500] if is_over(amendment.order, at)], close)

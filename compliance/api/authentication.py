@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.dispatch import receiver
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -91,8 +92,12 @@ class BearerAuthentication(JWTAuthentication):
 @receiver(m2m_changed, sender=User.groups.through)
 @receiver(post_save, sender=BlacklistedToken)
 def _ask_again(**_signal: Any) -> None:
-    """Somebody's password, activity or groups changed in this process, or a login ended."""
+    """Somebody's password, activity or groups changed in this process, or a login ended.
+
+    Once more after the commit: who is asked for in between is still found as before.
+    """
     _believed.clear()
+    transaction.on_commit(_believed.clear, robust=True)
 
 
 def user_of(token: Token) -> User:

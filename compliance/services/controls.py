@@ -107,6 +107,9 @@ def _check_limits(faults: Faults, limit: RiskLimit, values: Mapping[str, Any]) -
             faults.note(f"/{name}", "unknown", f"Not a limit: one of {', '.join(LIMITS)}.")
         elif value is not None and value < 0:
             faults.note(f"/{name}", "negative", "At least 0, or empty for no limit from this scope.")
+        elif name == "max_orders_per_second" and value == 0:
+            # Orders are paced by it: with 0 they would be accepted, and wait for a second that never comes.
+            faults.note(f"/{name}", "zero", "At least 1, or empty for no limit; to stop trading, use the kill switch.")
         else:
             faults.columns(limit, name)
 

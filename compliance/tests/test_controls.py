@@ -161,3 +161,13 @@ class TestLimits:
             limit(user=trader)
         limit(user=operator)
         assert limit(user=officer).created_by == officer
+
+
+def test_a_rate_of_no_orders_is_the_kill_switchs_to_set():
+    """Orders are paced by the rate: with 0 they would be accepted and never sent."""
+    with pytest.raises(Invalid) as refused:
+        set_limits("HOUSE", values={"max_orders_per_second": 0}, reason="x", user=None, actor=SYSTEM, at=now())
+    (error,) = refused.value.errors
+    assert (error.pointer, error.code) == ("/max_orders_per_second", "zero")
+    assert "kill switch" in error.message
+    set_limits("HOUSE", values={"duplicate_window_seconds": 0}, reason="x", user=None, actor=SYSTEM, at=now())

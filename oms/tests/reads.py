@@ -21,23 +21,37 @@ def analyse() -> None:
         cursor.execute("ANALYZE")
 
 
-def rows_read(tables: Tables, work: Callable[[], Any], *, entries: bool = True) -> int:
+class Reads(int):
+    """How many rows and index entries were read; where, when a test wants to know why there are so many."""
+
+    where: dict[str, int]
+
+    def __repr__(self) -> str:
+        return f"{int(self)} {self.where}"
+
+
+def rows_read(tables: Tables, work: Callable[[], Any], *, entries: bool = True) -> Reads:
     """Rows of the tables that `work` reads in whole transactions of this connection, and entries of their indexes.
 
     Without `entries` where many rows have just ended: their dead entries stay in an index until it is vacuumed.
     """
     before = _read_so_far(tables, entries)
     work()
-    return _read_so_far(tables, entries) - before
+    after = _read_so_far(tables, entries)
+    where = {name: read - before.get(name, 0) for name, read in after.items() if read > before.get(name, 0)}
+    found = Reads(sum(where.values()))
+    found.where = where
+    return found
 
 
-def _read_so_far(tables: Tables, entries: bool) -> int:
+def _read_so_far(tables: Tables, entries: bool) -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute(
-            "SELECT sum(seq_tup_read + idx_tup_fetch) + CASE WHEN %(entries)s THEN"
-            " (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = ANY(%(tables)s)) ELSE 0 END"
-            " FROM pg_stat_user_tables WHERE relname = ANY(%(tables)s)",
+            "SELECT relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables"
+            " WHERE relname = ANY(%(tables)s) UNION ALL"
+            " SELECT indexrelname, idx_tup_read FROM pg_stat_user_indexes"
+            " WHERE relname = ANY(%(tables)s) AND %(entries)s",
             {"tables": [table._meta.db_table for table in tables], "entries": entries},
         )
-        return int(cursor.fetchone()[0])
+        return {name: int(read) for name, read in cursor.fetchall()}

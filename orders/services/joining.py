@@ -81,7 +81,7 @@ class Joiner:
                 return
         # Somebody has the order in hand: nobody else may place it, whatever becomes of that.
         if not mine.woken.wait(ANSWER_SECONDS):
-            mine.error = Unavailable("Nobody knows yet whether the order was placed: look before you repeat it.")
+            raise Unavailable("Nobody knows yet whether the order was placed: look before you repeat it.")
 
     def _with_company(self, leader: _Waiter) -> list[_Waiter]:
         """The leader and those who wait, the first come first. The lock is held."""

@@ -214,9 +214,8 @@ def test_who_is_in_somebodys_hand_never_places_itself_however_long_it_takes(plac
     joiner = Joiner(placing)
     leader, other = joining._Waiter(intent("leader"), AT), joining._Waiter(intent("other"), AT)
     joiner._leaders, leader.batch = 1, [leader, other]
-    joiner._wait(other)
     with pytest.raises(Unavailable):
-        joiner._outcome_of(other)
+        joiner._wait(other)
     assert placing.calls == []
 
 

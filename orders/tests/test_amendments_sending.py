@@ -350,8 +350,9 @@ class TestTheCall:
 def test_a_cancel_of_a_lost_order_ends_with_its_day():
     order = send(place(), Unconfirmed("timed out"))
     cancel(order)
-    for _ in range(COMPLETE_MISSES):
-        count_misses(order.broker_account_id, set(), begun_at=now() + timedelta(seconds=10), at=now())
+    for number in range(COMPLETE_MISSES):
+        at = now() + timedelta(seconds=10 + number)
+        count_misses(order.broker_account_id, set(), begun_at=at, at=at)
     mark_lost([order.pk], at=now())
     assert close_lost_cancels(at=now()) == 0
     assert Amendment.objects.get().state == "QUEUED", "should the order turn up, it goes at once"

@@ -22,7 +22,7 @@ from orders.gateway.attendance import Attendance, Work
 from orders.gateway.locks import alone
 from orders.models import BrokerAccount
 from orders.selectors import QUIET, due_polls, with_work_waiting
-from orders.services.amendments.sending import abandon_amendments, close_lost_cancels
+from orders.services.amendments.sending import abandon_amendments, close_lost_cancels, tell_of_held_up
 from orders.services.submission import abandon_submissions, expire_unsent
 
 #: A worker that has done what it was called for stays so long for what comes next.
@@ -115,7 +115,8 @@ def sweep(*, at: datetime) -> None:
     Each step for itself: one that fails is logged, and comes again in a second.
     """
     steps: list[Step] = [
-        logins.keep_sessions, expire_unsent, abandon_submissions, abandon_amendments, close_lost_cancels, _hint_to_send,
+        logins.keep_sessions, expire_unsent, abandon_submissions, abandon_amendments, close_lost_cancels,
+        tell_of_held_up, _hint_to_send,
     ]  # fmt: skip
     for step in steps:
         try:

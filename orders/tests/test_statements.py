@@ -24,6 +24,7 @@ from orders.services.amendments.sending import (
     answer_amendments,
     claim_amendments,
     close_lost_cancels,
+    tell_of_held_up,
 )
 from orders.services.observation import apply_book
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost
@@ -286,6 +287,13 @@ def _(size: int) -> Work:
     Order.objects.update(complete_misses=COMPLETE_MISSES)
     mark_lost([order.pk for order in orders], at=now())
     return lambda: close_lost_cancels(at=now() + timedelta(days=5))
+
+
+@case(tell_of_held_up)
+def _(size: int) -> Work:
+    orders = working(size)
+    request_cancels([order.pk for order in orders], actor=TRADER, at=now(), user=None)
+    return lambda: tell_of_held_up(at=now() + timedelta(minutes=1))
 
 
 def rows_without_events() -> int:

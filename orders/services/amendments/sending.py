@@ -11,7 +11,8 @@ import structlog
 from django.db import transaction
 
 from compliance.audit import EventType
-from compliance.services.alerts import resolve_alerts
+from compliance.selectors import raised_among
+from compliance.services.alerts import AlertDraft, raise_alerts, resolve_alerts
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_models, fetch_rows
 from orders.models import Amendment, Order
@@ -205,6 +206,26 @@ def abandon_amendments(*, at: datetime) -> int:
         desk.write()
 
     return sweep_isolated(list(stale.values_list("order_id", flat=True)[:500]), abandon)
+
+
+def tell_of_held_up(*, at: datetime) -> int:
+    """Alert, once each, of amendments that nobody could even try to send for HELD_UP_AFTER: there is no session, or no
+    room. Those whose calls fail alert at each attempt (see `_wait`). Returns how many are told of.
+    """
+    waiting = Amendment.objects.filter(state=AmendmentState.QUEUED, created_at__lt=at - HELD_UP_AFTER)
+    held_up = {_alert_key(a): a for a in waiting.exclude(order__broker_order_id="").select_related("order")[:500]}
+    new = sorted(held_up.keys() - raised_among(held_up.keys()))
+    with transaction.atomic(durable=True):
+        raise_alerts([_held_up(held_up[key]) for key in new], at=at)
+    return len(new)
+
+
+def _held_up(amendment: Amendment) -> AlertDraft:
+    return AlertDraft(
+        key=_alert_key(amendment), kind="AMENDMENT_HELD_UP", severity="CRITICAL",
+        account_id=amendment.account_id, order_id=amendment.order_id,
+        summary=f"The {amendment.kind} of {amendment.order} waits: log in at the broker, or look why nothing is sent",
+    )  # fmt: skip
 
 
 def close_lost_cancels(*, at: datetime) -> int:

@@ -114,6 +114,6 @@ def test_the_map_names_every_room() -> None:
     page = (settings.BASE_DIR / "docs" / "architecture.md").read_text()
     named = set(re.findall(r"`([\w*/]+)/`", page))
     rooms = {str(path.parent.relative_to(settings.BASE_DIR)) for path in sources() if path.name == "__init__.py"}
-    inner = {"oms/management/commands"}
+    inner = {"oms/management/commands", "orders"}  # the app itself is all of its rooms
     missing = {room for room in rooms - inner if room not in named and f"*/{room.partition('/')[2]}" not in named}
     assert missing == set()

@@ -172,7 +172,8 @@ class Known:
 def known_orders(broker_account_id: int, snapshots: Iterable[OrderSnapshot]) -> dict[str, Known]:
     """Our orders by the broker order id of the rows that speak of them; strangers are absent. One query.
 
-    A row is ours by its broker order id, or by its tag while our order has no broker order id yet.
+    A row is ours by its broker order id, or by its tag while our order has no broker order id yet. Then the first row
+    with the tag is the order's; another one with it is a stranger's.
     """
     rows = list(snapshots)
     found = fetch_rows(
@@ -194,9 +195,10 @@ def known_orders(broker_account_id: int, snapshots: Iterable[OrderSnapshot]) -> 
     by_id = {order.broker_order_id: order for order in known if order.broker_order_id}
     by_tag = {order.tag: order for order in known if not order.broker_order_id}
     ours: dict[str, Known] = {}
+    taken: dict[UUID, str] = {}
     for row in rows:
         order = by_id.get(row.broker_order_id) or next((by_tag[t] for t in row.tags if t in by_tag), None)
-        if order is not None:
+        if order is not None and taken.setdefault(order.id, row.broker_order_id) == row.broker_order_id:
             ours[row.broker_order_id] = order
     return ours
 

@@ -6,7 +6,7 @@ The rows are the work queue; `sweep` finds what a lost hint left behind.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 import structlog
@@ -22,7 +22,7 @@ from orders.gateway.attendance import Attendance, Work
 from orders.gateway.locks import alone
 from orders.models import BrokerAccount
 from orders.selectors import QUIET, due_polls, with_work_waiting
-from orders.services.amendments.sending import abandon_amendments, close_lost_cancels
+from orders.services.amendments.sending import abandon_amendments, close_lost_cancels, tell_of_held_up
 from orders.services.submission import abandon_submissions, expire_unsent
 
 #: A worker that has done what it was called for stays so long for what comes next.
@@ -32,6 +32,12 @@ WISH = timedelta(seconds=2)
 #: Names PostgreSQL advisory locks: (this, broker account).
 WATCH_LOCK = 0x4F4D56
 logger = structlog.get_logger(__name__)
+
+
+class Step(Protocol):
+    """One thing that the sweep does each second."""
+
+    def __call__(self, *, at: datetime) -> object: ...
 
 
 def hint_to_send(broker_account_id: int) -> None:
@@ -90,10 +96,8 @@ def every_second() -> None:
     Each of several brokers is watched by a task of its own, so that none waits for another.
     """
     at = now()
-    try:
-        sweep(at=at)
-    finally:  # whatever is wrong there must not blind us
-        _watch(at)
+    sweep(at=at)
+    _watch(at)
 
 
 def _watch(at: datetime) -> None:
@@ -106,12 +110,22 @@ def _watch(at: datetime) -> None:
 
 
 def sweep(*, at: datetime) -> None:
-    """Find what was left behind by lost hints and dead workers, and keep sessions open."""
-    logins.keep_sessions(at=at)
-    expire_unsent(at=at)
-    abandon_submissions(at=at)
-    abandon_amendments(at=at)
-    close_lost_cancels(at=at)
+    """Find what was left behind by lost hints and dead workers, and keep sessions open.
+
+    Each step for itself: one that fails is logged, and comes again in a second.
+    """
+    steps: list[Step] = [
+        logins.keep_sessions, expire_unsent, abandon_submissions, abandon_amendments, close_lost_cancels,
+        tell_of_held_up, _hint_to_send,
+    ]  # fmt: skip
+    for step in steps:
+        try:
+            step(at=at)
+        except Exception:
+            logger.exception("sweep_step_failed", step=getattr(step, "__name__", repr(step)))
+
+
+def _hint_to_send(*, at: datetime) -> None:
     for broker_account_id in with_work_waiting(at=at):
         hint_to_send(broker_account_id)
 

@@ -35,23 +35,24 @@ def rows_read(tables: Tables, work: Callable[[], Any], *, entries: bool = True) 
 
     Without `entries` where many rows have just ended: their dead entries stay in an index until it is vacuumed.
     """
-    before = _read_so_far(tables, entries)
+    before = _read_so_far(tables)
     work()
-    after = _read_so_far(tables, entries)
+    after = _read_so_far(tables)
     where = {name: read - before.get(name, 0) for name, read in after.items() if read > before.get(name, 0)}
-    found = Reads(sum(where.values()))
+    names = {table._meta.db_table for table in tables}
+    found = Reads(sum(read for name, read in where.items() if entries or name in names))
     found.where = where
     return found
 
 
-def _read_so_far(tables: Tables, entries: bool) -> dict[str, int]:
+def _read_so_far(tables: Tables) -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute(
             "SELECT relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables"
             " WHERE relname = ANY(%(tables)s) UNION ALL"
             " SELECT indexrelname, idx_tup_read FROM pg_stat_user_indexes"
-            " WHERE relname = ANY(%(tables)s) AND %(entries)s",
-            {"tables": [table._meta.db_table for table in tables], "entries": entries},
+            " WHERE relname = ANY(%(tables)s)",
+            {"tables": [table._meta.db_table for table in tables]},
         )
         return {name: int(read) for name, read in cursor.fetchall()}

@@ -135,6 +135,14 @@ def test_the_live_page_shows_what_needs_a_person(
     assert sum(bucket["amount"] for bucket in answer.context["buckets"]) == answer.context["capital"]
 
 
+def test_a_menu_item_counts_what_is_open_and_nothing_else(operator: User, client: Client) -> None:
+    client.force_login(operator)
+    page = reverse("admin:orders_order_changelist")
+    assert "oms-count" not in client.get(page).content.decode()
+    raise_alert(key="x", kind="TEST", summary="x", at=now())
+    assert '<span class="oms-count">1</span>' in client.get(page).content.decode()
+
+
 def test_the_live_page_says_what_happens_next(operator: User, client: Client, time_machine: TimeMachineFixture) -> None:
     """On a holiday: stocks trade again the day after, commodities this evening."""
     time_machine.move_to(datetime(2026, 11, 24, 12, tzinfo=IST), tick=False)

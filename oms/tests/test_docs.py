@@ -1,6 +1,7 @@
 """The pages say what the code does, as far as a machine can tell: drawn states, links, settings, alerts."""
 
 import re
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
@@ -95,6 +96,17 @@ def test_the_arrows_are_every_pair_once(diagram: str, boxes: dict[str, list[str]
 def test_links_lead_somewhere(page: Path) -> None:
     targets = [t for t in LINK.findall(page.read_text(encoding="utf-8")) if not t.startswith(("http:", "https:"))]
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_imports_is_there(page: Path) -> None:
+    """A snippet of the runbook is needed on the worst day."""
+    for module, names in re.findall(
+        r"from ((?:oms|orders|ledger|compliance)[\w.]*) import ([\w, ]+)", page.read_text()
+    ):
+        found = import_module(module)
+        for name in names.split(","):
+            assert hasattr(found, name.strip()) or import_module(f"{module}.{name.strip()}")
 
 
 def test_the_readme_knows_every_variable_of_the_settings() -> None:

@@ -15,10 +15,13 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import redis
+import structlog
 
 from oms.lib.clock import ist_date, now
 from oms.lib.redis import client
 from orders.brokers.base import DefiniteRefusal, Temporary
+
+logger = structlog.get_logger(__name__)
 
 
 class CallKind(StrEnum):
@@ -67,6 +70,8 @@ RESERVED_SHARE_FOR_WRITES = 5
 RESERVED_SHARE_FOR_READS = 5
 READS = "reads"
 POLL_SECONDS = 0.25
+#: A broker that asks for more is asked again after this: its clock may be wrong, and until then nothing would go.
+LONGEST_BACK_OFF_SECONDS = 60.0
 #: What `permits` says of an account without limits.
 UNLIMITED = 1_000_000
 
@@ -146,9 +151,16 @@ class Limiter:
             time.sleep(min(pause, POLL_SECONDS))
 
     def back_off(self, kind: CallKind, seconds: float | None) -> None:
-        """Keep every worker from calls of this kind's bucket: the broker counts more than we do."""
+        """Keep every worker from calls of this kind's bucket: the broker counts more than we do.
+
+        For a second where it does not say, never for longer than LONGEST_BACK_OFF_SECONDS.
+        """
+        asked = seconds or 1
+        if asked > LONGEST_BACK_OFF_SECONDS:
+            logger.warning("back_off_shortened", limits=self._key, kind=kind, asked_seconds=asked)
+        pause = min(asked, LONGEST_BACK_OFF_SECONDS)
         try:
-            client().set(f"{self._key}:{_bucket(kind)}:blocked", 1, px=max(int((seconds or 1) * 1000), 1))
+            client().set(f"{self._key}:{_bucket(kind)}:blocked", 1, px=max(int(pause * 1000), 1))
         except redis.RedisError:
             return  # then nothing is sent anyway
 

@@ -52,11 +52,13 @@ def drain(broker_account_id: int, *, linger: float = 0.0) -> int:
     """
     with ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="broker") as pool:
         calls = Calls(broker_account_id, pool)
-        with alone(SEND_LOCK, broker_account_id) as is_alone:
-            if is_alone:
-                at_work = Attendance(Work.SENDING, broker_account_id)
-                attend(at_work, calls.go_on, linger=linger, seconds=DRAIN_SECONDS)
-        calls.finish()
+        try:
+            with alone(SEND_LOCK, broker_account_id) as is_alone:
+                if is_alone:
+                    at_work = Attendance(Work.SENDING, broker_account_id)
+                    attend(at_work, calls.go_on, linger=linger, seconds=DRAIN_SECONDS)
+        finally:  # whatever ended it: what is on its way is real, and its answers are heard
+            calls.finish()
         return calls.made
 
 
@@ -67,7 +69,7 @@ A_contra = TypeVar("A_contra", contravariant=True)
 class Apply(Protocol[A_contra]):
     """How answers are applied; see `answer_placements`."""
 
-    def __call__(self, answers: Sequence[A_contra], *, at: datetime) -> None: ...
+    def __call__(self, answers: Sequence[A_contra], /, *, at: datetime) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +96,34 @@ class Calls:
         What is claimed is on its way while the answers are applied.
         """
         answers = self._answers()
-        waiting = waiting_for(self.broker_account_id, at=now())
-        self._claim(waiting)
-        self._apply(answers)
+        try:
+            something_waits = self._claim_what_waits()
+        finally:
+            self._apply(answers)
         is_at_work = bool(answers or self.under_way)
-        if not is_at_work and waiting.anything:  # the rate limit has no room just now
+        if not is_at_work and something_waits:  # the rate limit has no room just now, or the claim failed
             time.sleep(PAUSE_SECONDS)
-        return is_at_work or waiting.anything
+        return is_at_work or something_waits
 
     def finish(self) -> None:
         """Apply what is under way, and claim nothing more: another drain may do that by now."""
         while self.under_way:
             self._apply(self._answers())
+
+    def _claim_what_waits(self) -> bool:
+        """Whether anything waits. A claim that fails is logged and tried again after a pause.
+
+        Raises what went wrong when the connection is lost: gone with it is the right to be alone.
+        """
+        try:
+            waiting = waiting_for(self.broker_account_id, at=now())
+            self._claim(waiting)
+        except Exception:
+            if _has_lost_connection():
+                raise
+            logger.exception("claim_failed", broker_account=self.broker_account_id)
+            return True
+        return waiting.anything
 
     def _claim(self, waiting: Waiting) -> None:
         """Claim as many amendments and orders as there are free places, and send them on their way."""
@@ -148,8 +166,11 @@ class Calls:
         _apply(answer_placements, placements)
         _apply(answer_amendments, amendments)
         expired = [(c.began_at, outcome.message) for c, outcome in answers if isinstance(outcome, LoggedOut)]
-        if expired:
-            began_at, message = max(expired)
+        _apply(self._expire, [max(expired)] if expired else [])
+
+    def _expire(self, ends: Sequence[tuple[datetime, str]], *, at: datetime) -> None:
+        """Note that the session was over when a call began, whenever (`at`) that is noted."""
+        for began_at, message in ends:
             mark_expired(self.broker_account_id, message=message, at=began_at)
 
 
@@ -169,10 +190,20 @@ def _is_applied(answer: "Apply[A]", answers: Sequence[A]) -> bool:
         answer(answers, at=now())
     except OperationalError as error:
         logger.warning("answers_not_applied", answers=len(answers), reason=str(error))
-        if not connection.is_usable():
-            connection.close()  # the next attempt opens another
-        return False
-    return True
+    except Exception:  # raised on, it would cost the answers that come after these
+        logger.exception("answers_not_applied", answers=len(answers))
+    else:
+        return True
+    _has_lost_connection()
+    return False
+
+
+def _has_lost_connection() -> bool:
+    """Whether the connection was dead; then the next query opens another."""
+    is_lost = not connection.is_usable()
+    if is_lost:
+        connection.close()
+    return is_lost
 
 
 def _room(account: BrokerAccount) -> int:
@@ -212,3 +243,6 @@ def _outcome(call: Callable[[], str], account: str) -> Outcome:
         except BrokerError as error:
             logger.warning("outcome_unknown", broker_account=account, reason=error.message)
             return Unconfirmed(error.message, error.raw)
+        except Exception as error:  # a fault of the adapter: the call may have arrived all the same
+            logger.exception("outcome_unknown", broker_account=account)
+            return Unconfirmed(f"The answer could not be read: {type(error).__name__}", {})

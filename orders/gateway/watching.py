@@ -15,7 +15,7 @@ import structlog
 
 from oms.lib.clock import now
 from orders.broker_rules import rules_of
-from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired
+from orders.brokers.base import Broker, BrokerError, DefiniteRefusal, SessionExpired, UnknownOutcome
 from orders.brokers.registry import broker_for
 from orders.gateway.attendance import Attendance, Work, attend
 from orders.gateway.known_book import KnownBook
@@ -163,6 +163,9 @@ def _sight_or_failure(broker: Broker, broker_order_id: str) -> Sight | BrokerErr
         return None
     except BrokerError as error:
         return error
+    except Exception as error:  # a fault of the adapter, which must not cost the other looks
+        logger.exception("look_broke", broker_order_id=broker_order_id)
+        return UnknownOutcome(f"The order could not be read: {type(error).__name__}")
 
 
 def look_at_hinted(broker_account_id: int, *, linger: float = 0.0) -> bool:

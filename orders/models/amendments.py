@@ -103,7 +103,8 @@ class Amendment(AmendmentTransitions):
                 name="asked_once",
                 fields=[
                     "id", "order", "account_id", "kind", "type", "time_in_force", "quantity", "price", "stop_price",
-                    "disclosed_quantity", "requested_by", "reason", "created_at",
+                    "disclosed_quantity", "extra_units", "need", "raised", "held", "requested_by", "reason",
+                    "created_at",
                 ],
             ),
             *undeletable(),

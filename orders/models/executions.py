@@ -9,7 +9,7 @@ from django.db.models import Q
 from oms.lib.ids import new_id
 from oms.lib.triggers import append_only
 from orders.models.broker_accounts import BrokerAccount
-from orders.models.columns import quantity_field
+from orders.models.columns import LARGEST_PRICE, LARGEST_QUANTITY, quantity_field
 from orders.models.orders import Order
 from orders.types import Side
 
@@ -44,6 +44,9 @@ class Execution(models.Model):
                 name="execution_once",
             ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="execution_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(quantity__lte=LARGEST_QUANTITY, price__lte=LARGEST_PRICE), name="execution_no_nan"
+            ),
         ]
         triggers = [*append_only()]
 

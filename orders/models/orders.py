@@ -16,7 +16,7 @@ from oms.lib.ids import new_id
 from oms.lib.money import average
 from oms.lib.triggers import undeletable
 from orders.models.broker_accounts import BrokerAccount
-from orders.models.columns import price_field, quantity_field
+from orders.models.columns import LARGEST_PRICE, LARGEST_QUANTITY, price_field, quantity_field
 from orders.states import LIVE, TABLE
 from orders.transitions import OrderTransitions
 from orders.types import OrderType, Side, TimeInForce, Variety
@@ -117,6 +117,15 @@ class Order(OrderTransitions):
             ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="order_quantity_positive"),
             models.CheckConstraint(condition=Q(filled_quantity__gte=0), name="order_filled_not_negative"),
+            models.CheckConstraint(
+                condition=Q(
+                    Q(quantity__lte=LARGEST_QUANTITY),
+                    Q(filled_quantity__lte=LARGEST_QUANTITY),
+                    Q(price=None) | Q(price__lte=LARGEST_PRICE),
+                    Q(stop_price=None) | Q(stop_price__lte=LARGEST_PRICE),
+                ),
+                name="order_no_nan",
+            ),
             models.CheckConstraint(
                 condition=Q(type="MARKET", price=None)
                 | Q(type="LIMIT", price__isnull=False)

@@ -5,8 +5,7 @@ They are read-only here. Nothing is reserved for them; what they execute is book
 
 from collections.abc import Sequence
 from datetime import datetime
-
-from django.db import transaction
+from functools import partial
 
 from compliance.audit import EventType
 from ledger.selectors import instruments_named, portfolio_ids_of
@@ -15,41 +14,77 @@ from oms.lib.clock import ist_date
 from oms.lib.db import read
 from oms.lib.ids import new_id
 from orders.models import BrokerAccount, Order
-from orders.selectors import known_orders
 from orders.services.desk import Desk
 from orders.services.endings import progress
+from orders.services.isolation import apply_isolated, report_not_applied
 from orders.states import Event
 from orders.types import PRICED, STOPS, OrderSnapshot, OrderType
 
 
 def adopt(broker_account_id: int, strangers: Sequence[OrderSnapshot], *, at: datetime) -> list[Order]:
-    """Take in orders that are not ours, under the broker account's default account; their progress is applied after."""
-    with transaction.atomic(durable=True):
-        # One adopter at a time, so that two polls do not adopt the same order under two ids.
-        rows = BrokerAccount.objects.select_related("default_account").select_for_update(of=("self",), no_key=True)
-        broker_account = rows.get(pk=broker_account_id)
-        already = known_orders(broker_account_id, strangers)
-        strangers = [s for s in strangers if s.broker_order_id not in already]
-        owned = read(portfolio_ids_of([broker_account.default_account_id]))[broker_account.default_account_id]
-        if not strangers or not owned:
-            return []
-        instruments = read(instruments_named((s.exchange, s.symbol) for s in strangers))
-        desk = Desk(actor=BROKER, at=at)
-        for snapshot in strangers:
-            instrument = instruments.get((snapshot.exchange, snapshot.symbol))
-            order = _external(snapshot, broker_account, next(iter(owned.values())), at)
-            if instrument is not None:
-                order.instrument_id, order.segment = instrument.pk, instrument.segment
-            desk.add(order)
-            owner = {"account": broker_account.default_account.code, "ucc": broker_account.default_account.ucc}
-            desk.note(order, EventType.ORDER_ADOPTED, owner | _described(order, snapshot))
-            progress(desk, order, Event.ACK, {"broker_order_id": order.broker_order_id})
+    """Take in orders that are not ours, under the broker account's default account; their progress is applied after.
+
+    One that does not fit, say without a quantity, keeps none of the others out: an alert names it.
+    """
+    adopted: dict[str, Order] = {}
+    apply_isolated(
+        strangers,
+        partial(_adopt, broker_account_id, adopted=adopted, at=at),
+        give_up=partial(_alert_of_lost_stranger, broker_account_id, at=at),
+    )
+    return list(adopted.values())
+
+
+def _alert_of_lost_stranger(broker_account_id: int, snapshot: OrderSnapshot, error: Exception, *, at: datetime) -> None:
+    said = f"What the broker says of order {snapshot.broker_order_id[:60]}, which was not sent from here,"
+    key = f"row-not-applied:{broker_account_id}:{snapshot.broker_order_id}"
+    report_not_applied(said, error, key=key, at=at)
+
+
+def _adopt(
+    broker_account_id: int, strangers: Sequence[OrderSnapshot], *, adopted: dict[str, Order], at: datetime
+) -> None:
+    # One adopter at a time, so that two polls do not adopt the same order under two ids.
+    rows = BrokerAccount.objects.select_related("default_account").select_for_update(of=("self",), no_key=True)
+    broker_account = rows.get(pk=broker_account_id)
+    # By id alone: whose tag it bears was judged, and it may be the second row with that tag.
+    ids = Order.objects.filter(broker_account_id=broker_account_id).values_list("broker_order_id", flat=True)
+    already = set(ids.filter(broker_order_id__in=[s.broker_order_id for s in strangers]).exclude(broker_order_id=""))
+    strangers = [s for s in strangers if s.broker_order_id not in already]
+    owned = read(portfolio_ids_of([broker_account.default_account_id]))[broker_account.default_account_id]
+    if not strangers or not owned:
+        return
+    instruments = read(instruments_named((s.exchange, s.symbol) for s in strangers))
+    desk = Desk(actor=BROKER, at=at)
+    for snapshot in strangers:
+        instrument = instruments.get((snapshot.exchange, snapshot.symbol))
+        order = _external(snapshot, broker_account, next(iter(owned.values())), at)
+        if instrument is not None:
+            order.instrument_id, order.segment = instrument.pk, instrument.segment
+        desk.add(order)
+        owner = {"account": broker_account.default_account.code, "ucc": broker_account.default_account.ucc}
+        desk.note(order, EventType.ORDER_ADOPTED, owner | _described(order, snapshot))
+        progress(desk, order, Event.ACK, {"broker_order_id": order.broker_order_id})
+    desk.alert(
+        order, key=f"external:{broker_account_id}:{ist_date(at)}", kind="EXTERNAL_ORDER",
+        summary=f"Orders that were not sent from here appeared at {broker_account.name}, the latest {order}",
+    )  # fmt: skip
+    _warn_of_doubles(desk, broker_account_id, strangers)
+    desk.write()
+    adopted |= {order.broker_order_id: order for order in desk.orders.values()}
+
+
+def _warn_of_doubles(desk: Desk, broker_account_id: int, strangers: Sequence[OrderSnapshot]) -> None:
+    """A stranger that bears the tag of an order of ours: it was sent twice, or the broker made two of it."""
+    bearers = {tag: snapshot for snapshot in strangers for tag in snapshot.tags}
+    for ours in Order.objects.filter(broker_account_id=broker_account_id, tag__in=bearers):
+        snapshot = bearers[ours.tag or ""]
         desk.alert(
-            order, key=f"external:{broker_account_id}:{ist_date(at)}", kind="EXTERNAL_ORDER",
-            summary=f"Orders that were not sent from here appeared at {broker_account.name}, the latest {order}",
+            ours, key=f"doubled:{ours.id}", kind="DOUBLED_AT_BROKER", severity="CRITICAL",
+            summary=f"The broker has more than one order with the tag {ours.tag} of {ours}: besides "
+            f"{ours.broker_order_id or 'the first'} also {snapshot.broker_order_id}, taken in as not sent from here",
+            details={"order": str(ours.id), "broker_order_id": snapshot.broker_order_id},
         )  # fmt: skip
-        desk.write()
-    return list(desk.orders.values())
 
 
 def _external(snapshot: OrderSnapshot, broker_account: BrokerAccount, portfolio_id: int, at: datetime) -> Order:

@@ -16,7 +16,7 @@ from orders.services.amendments.outcomes import confirm_modifications, give_back
 from orders.services.desk import Desk, Refusal
 from orders.services.endings import conclude
 from orders.services.fills import apply_fills, working_quantity
-from orders.states import ENDED, OPEN_AMENDMENTS, WORKING, Event, State
+from orders.states import ENDED, OPEN_AMENDMENTS, TERMINAL, WORKING, Event, State
 from orders.types import BrokerStatus, OrderSnapshot, TradeSnapshot, has_other_terms
 
 EVENT_OF = {
@@ -32,6 +32,11 @@ EVENT_OF = {
 
 #: The broker's last words: final whatever it counted by then, for only a late fill may still follow.
 ENDINGS = frozenset({Event.B_CANCEL, Event.B_REJECT, Event.B_EXPIRE})
+
+#: An order of such a status may still execute.
+LIVE_THERE = frozenset(BrokerStatus) - {
+    BrokerStatus.COMPLETE, BrokerStatus.CANCELLED, BrokerStatus.REJECTED, BrokerStatus.LAPSED,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Sight:
     """One order as it is on the desk, beside what the broker says of it.
 
     `recorded` are its executions so far, `amendments` those that were open when the row was taken up, `was` its
-    state then; `grew` says that it executed since.
+    state then; `grew` says that it executed since, `is_first` that we had no id of the broker's for it until this row.
     """
 
     desk: Desk
@@ -62,6 +67,7 @@ class Sight:
     amendments: list[Amendment]
     was: State
     grew: bool = False
+    is_first: bool = False
 
     @property
     def snapshot(self) -> OrderSnapshot:
@@ -76,6 +82,8 @@ class Sight:
     def event(self) -> Event | None:
         """What the row's status makes happen; of an old row only the broker's last word."""
         event = EVENT_OF.get(self.snapshot.status)
+        if event is None and self.is_first:
+            return Event.ACK  # whatever the status means, the broker has the order
         return event if event in ENDINGS or not self.is_behind else None
 
 
@@ -93,6 +101,7 @@ def _link(sight: Sight) -> None:
     same = news == (order.broker_order_id, order.broker_status, order.exchange_order_id)
     if sight.is_behind or (same and snapshot.filled_quantity <= order.filled_quantity):
         return
+    sight.is_first = not order.broker_order_id
     order.broker_order_id, order.broker_status, order.exchange_order_id = news
     order.complete_misses = 0
     sight.desk.touch(order)
@@ -139,7 +148,11 @@ def _follow_status(sight: Sight) -> None:
     order, snapshot = sight.order, sight.snapshot
     order.broker_message = snapshot.message[:500] or order.broker_message
     refusal = Refusal("BROKER", order.broker_message) if event is Event.B_REJECT else None
-    sight.desk.fire(order, event, _said(sight), refusal=refusal, broker_time=snapshot.broker_time)
+    change = sight.desk.fire(order, event, _said(sight), refusal=refusal, broker_time=snapshot.broker_time)
+    if change is None and sight.is_first and not sight.grew:
+        # It had ended here (refused, as we took it) and is at the broker: no change, but on record with the id.
+        said = {"state": order.state, **_said(sight)}
+        sight.desk.note(order, EventType.ORDER_PLACED, said, broker_time=snapshot.broker_time)
 
 
 def _complete(sight: Sight) -> None:
@@ -163,12 +176,18 @@ def _repeat_cancels(sight: Sight) -> None:
 
 
 def _warn(sight: Sight) -> None:
-    """What a person must look at: a status never seen, fills that shrank, fills after the end."""
+    """What a person must look at: a status never seen, an order alive after its end, fills that shrank or came late."""
     desk, order, snapshot = sight.desk, sight.order, sight.snapshot
     if snapshot.status is BrokerStatus.UNHEARD_OF:
         desk.alert(
             order, key=f"status:{snapshot.raw_status}", kind="UNKNOWN_STATUS",
             summary=f"The broker uses a status we have never seen: {snapshot.raw_status!r}; treated as live",
+        )  # fmt: skip
+    if sight.is_first and order.state in TERMINAL and snapshot.status in LIVE_THERE:
+        desk.alert(
+            order, key=f"live-after-end:{order.id}", kind="LIVE_AFTER_END", severity="CRITICAL",
+            summary=f"{order} is {order.state} here, and the broker shows it as {snapshot.raw_status} under the id "
+            f"{snapshot.broker_order_id}: nothing is reserved for it",
         )  # fmt: skip
     if sight.event in ENDINGS and sight.is_behind and sight.seen.looked_at is not None:
         desk.alert(

@@ -11,10 +11,6 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-import structlog
-from django.db import transaction
-
-from compliance.services.alerts import raise_alert
 from oms.lib.actors import BROKER
 from oms.lib.db import fetch_models
 from orders.models import BrokerMessage, Execution
@@ -23,12 +19,11 @@ from orders.services.adoption import adopt
 from orders.services.amendments.outcomes import FRESH
 from orders.services.convergence import Observation, observe, shows_other_terms
 from orders.services.desk import Desk
-from orders.services.isolation import apply_isolated
+from orders.services.isolation import apply_isolated, report_not_applied
 from orders.states import WORKING, State
 from orders.types import OrderSnapshot, TradeSnapshot
 
 CHUNK = 250
-logger = structlog.get_logger(__name__)
 
 
 def apply_book(
@@ -74,14 +69,8 @@ def apply_book(
 def _alert_of_lost_row(item: tuple[UUID, Observation], error: Exception, *, at: datetime) -> None:
     """One bad row does not blind the whole account; a person must look at it."""
     order_id, seen = item
-    broker_order_id = seen.snapshot.broker_order_id
-    logger.error("row_not_applied", order_id=str(order_id), broker_order_id=broker_order_id, exc_info=error)
-    with transaction.atomic(durable=True):
-        raise_alert(
-            key=f"row-not-applied:{order_id}", kind="ROW_NOT_APPLIED", severity="CRITICAL", at=at,
-            order_id=order_id, details={"error": f"{type(error).__name__}: {error}"[:500]},
-            summary=f"What the broker says of order {broker_order_id} cannot be applied: {error}",
-        )  # fmt: skip
+    said = f"What the broker says of order {seen.snapshot.broker_order_id[:60]}"
+    report_not_applied(said, error, key=f"row-not-applied:{order_id}", order_id=order_id, at=at)
 
 
 def _differs(known: Known, snapshot: OrderSnapshot) -> bool:
@@ -105,7 +94,9 @@ def _apply_chunk(todo: Sequence[tuple[UUID, Observation]], *, at: datetime, sour
     desk = Desk.open([pk for pk, _ in todo], actor=BROKER, at=at, executes=executes)
     recorded = _executions_of(list(desk.orders)) if executes else by_order([])
     for pk, seen in todo:
-        observe(desk, desk.orders[pk], seen, recorded[pk], source=source)
+        order = desk.orders[pk]
+        if order.broker_order_id in ("", seen.snapshot.broker_order_id):  # else it got another row's id meanwhile
+            observe(desk, order, seen, recorded[pk], source=source)
     desk.write()
 
 

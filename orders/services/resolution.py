@@ -1,14 +1,13 @@
 """What a complete poll does not show: orders of unknown outcome that are not there, and days that are over.
 
-`not_found` needs five complete polls, begun well after the attempt to send, and one targeted look. A
-look-up that failed counts for nothing.
+`not_found` needs five complete polls, apart from each other and begun well after the call was over, and one
+targeted look. A look-up that failed counts for nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
-
-from django.db import transaction
 
 from compliance.selectors import raised_among
 from oms.lib.actors import SYSTEM
@@ -19,11 +18,14 @@ from orders.order_day import DAY_LASTS, day_parameters, is_over
 from orders.services.amendments.outcomes import SETTLES_WITHIN
 from orders.services.desk import Desk
 from orders.services.endings import progress
+from orders.services.isolation import apply_isolated, report_not_applied
 from orders.states import EFFECT_DUE, WORKING, Event, State
 
 #: A poll begun earlier than this after the attempt may simply have been too early.
 VISIBLE_WITHIN = timedelta(seconds=5)
 COMPLETE_MISSES = 5
+#: Hints can make one poll follow the other at once, which proves no more than one of them; a beat is a second.
+MISSES_APART = timedelta(seconds=0.9)
 LOOKS_PER_CYCLE = 10
 # In the statement's text, so that its plan can use the index of live orders.
 _WORKING = ", ".join(f"'{state}'" for state in sorted(WORKING))
@@ -39,26 +41,44 @@ def count_misses(
 ) -> None:
     """Count one complete poll, begun at `begun_at`, against every order that it ought to have shown.
 
-    `shown` are the broker order ids in it; what was sent less than `visible_within` before need not be among them.
+    `shown` are the broker order ids in it. What was sent, or became unknown, less than `visible_within` before need not
+    be among them; and of polls that follow each other closer than `MISSES_APART` one counts.
     Working orders of an earlier day that are gone have expired, as far as we know; those of unknown outcome are left
     to an operator. An alert names either.
     """
     doubtful = _doubtful(broker_account_id, sent_before=begun_at - visible_within, at=at)
     absent = [pk for pk, broker_order_id in doubtful if broker_order_id not in shown]
-    if not absent:
-        return
-    with transaction.atomic(durable=True):
-        desk = Desk.open(absent, actor=SYSTEM, at=at)
-        missed = [order for order in desk.orders.values() if _is_doubtful(order, at)]
-        for order in missed:
-            order.complete_misses += 1
-            desk.touch(order)
-        over = [o for o in missed if o.complete_misses >= COMPLETE_MISSES and is_over(o, at)]
-        for order in over:
-            if order.state != State.UNKNOWN:
-                _expire(desk, order)
-        _leave_to_an_operator(desk, [order for order in over if order.state == State.UNKNOWN])
-        desk.write()
+    apply_isolated(
+        absent,
+        partial(_count, visible_before=begun_at - visible_within, at=at),
+        give_up=partial(_alert_of_lost_absence, at=at),
+    )
+
+
+def _count(order_ids: Sequence[UUID], *, visible_before: datetime, at: datetime) -> None:
+    desk = Desk.open(order_ids, actor=SYSTEM, at=at)
+    missed = [order for order in desk.orders.values() if _is_doubtful(order, at) and _counts(order, visible_before, at)]
+    for order in missed:
+        order.complete_misses += 1
+        desk.touch(order)
+    over = [o for o in missed if o.complete_misses >= COMPLETE_MISSES and is_over(o, at)]
+    for order in over:
+        if order.state != State.UNKNOWN:
+            _expire(desk, order)
+    _leave_to_an_operator(desk, [order for order in over if order.state == State.UNKNOWN])
+    desk.write()
+
+
+def _counts(order: Order, visible_before: datetime, at: datetime) -> bool:
+    """Whether one more miss says anything new. A miss is a change of the row, as becoming unknown was."""
+    if order.complete_misses == 0 and order.state == State.UNKNOWN and order.updated_at > visible_before:
+        return False  # the call may have lasted for seconds, and reached the broker at its end
+    return order.complete_misses == 0 or order.updated_at <= at - MISSES_APART
+
+
+def _alert_of_lost_absence(order_id: UUID, error: Exception, *, at: datetime) -> None:
+    said = f"That the broker does not show order {order_id}"
+    report_not_applied(said, error, key=f"row-not-applied:{order_id}", order_id=order_id, at=at)
 
 
 def _doubtful(broker_account_id: int, *, sent_before: datetime, at: datetime) -> list[tuple[UUID, str]]:
@@ -129,13 +149,18 @@ def mark_lost(order_ids: Iterable[UUID], *, at: datetime) -> int:
 
     An order of an earlier day is not: what today's book does not show says nothing of it.
     """
-    with transaction.atomic(durable=True):
-        desk = Desk.open(order_ids, actor=SYSTEM, at=at)
-        orders = [o for o in desk.orders.values() if _may_be_lost(o, at)]
-        for order in orders:
-            progress(desk, order, Event.NOT_FOUND, {"complete_polls": order.complete_misses, "targeted_looks": 1})
-        desk.write()
-    return len(orders)
+    lost: set[UUID] = set()
+    apply_isolated(list(order_ids), partial(_lose, lost=lost, at=at), give_up=partial(_alert_of_lost_absence, at=at))
+    return len(lost)
+
+
+def _lose(order_ids: Sequence[UUID], *, lost: set[UUID], at: datetime) -> None:
+    desk = Desk.open(order_ids, actor=SYSTEM, at=at)
+    orders = [o for o in desk.orders.values() if _may_be_lost(o, at)]
+    for order in orders:
+        progress(desk, order, Event.NOT_FOUND, {"complete_polls": order.complete_misses, "targeted_looks": 1})
+    desk.write()
+    lost |= {order.id for order in orders}
 
 
 def _may_be_lost(order: Order, at: datetime) -> bool:

@@ -1,6 +1,7 @@
 """A running paper exchange that the cast's broker account is logged in at."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -39,3 +40,9 @@ def paper(running_exchange: PaperExchange, account: Any, broker_account: BrokerA
     )  # fmt: skip
     auto_login(broker_account.pk, at=now())
     return running_exchange
+
+
+@pytest.fixture
+def misses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Polls count however close they follow each other: for tests that poll time and again."""
+    monkeypatch.setattr("orders.services.resolution.MISSES_APART", timedelta(0))

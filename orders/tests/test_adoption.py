@@ -13,11 +13,13 @@ from ledger.selectors import trial_balance
 from oms.lib.clock import now
 from oms.lib.errors import Forbidden
 from orders.models import Order
+from orders.services import observation
 from orders.services.adoption import adopt
 from orders.services.amendments.asking import request_cancel
 from orders.services.observation import apply_book
-from orders.tests.factories import TRADER, fresh, row, trade
-from orders.types import BrokerStatus, OrderType
+from orders.services.submission import answer_place
+from orders.tests.factories import TRADER, fresh, place, row, send, trade
+from orders.types import Accepted, BrokerStatus, OrderType, Unconfirmed
 
 pytestmark = pytest.mark.django_db
 
@@ -90,3 +92,84 @@ def test_it_is_read_only_here(account, sbin, broker_account):
     (order,) = adopt(broker_account.pk, [stranger("a")], at=now())
     with pytest.raises(Forbidden):
         request_cancel(order.pk, actor=TRADER, at=now(), user=None)
+
+
+class TestOneThatDoesNotFit:
+    """A stranger that the database refuses blinds nobody: it is named, and all others are applied."""
+
+    @pytest.mark.parametrize(
+        ("name", "changes"), [("bad", {"quantity": D(0)}), ("x" * 41, {}), ("bad", {"quantity": D("NaN")})]
+    )
+    def test_the_others_are_adopted_and_ours_go_on(self, name, changes, account, sbin, broker_account):
+        ours = send(place())
+        rows = [stranger(name, **changes), row(ours, BrokerStatus.OPEN), stranger("good")]
+        heard = apply_book(broker_account.pk, rows, [], at=now())
+        assert fresh(ours).state == "OPEN"
+        assert Order.objects.get(broker_order_id="good").state == "OPEN"
+        alert = Alert.objects.get(kind="ROW_NOT_APPLIED")
+        assert alert.severity == "CRITICAL"
+        assert name[:40] in alert.summary
+        assert name in heard, "it is compared again by the next poll"
+        assert Order.objects.count() == 2
+        apply_book(broker_account.pk, rows, [], at=now())
+        assert Alert.objects.get(kind="ROW_NOT_APPLIED").count == 2
+        assert Order.objects.count() == 2
+
+
+class TestTwoRowsWithOneTag:
+    """An order that is at the broker twice is seen as two: the first row is ours, the second a stranger."""
+
+    @pytest.fixture
+    def unknown(self, account, sbin):
+        return send(place(), Unconfirmed("timed out"))
+
+    def doubles(self, order, status=BrokerStatus.COMPLETE, filled=10):
+        first = replace(row(order, status, filled=filled), broker_order_id="first")
+        return first, replace(first, broker_order_id="second")
+
+    def test_each_is_booked_once_and_somebody_is_called(self, unknown, broker_account):
+        apply_book(broker_account.pk, self.doubles(unknown), [], at=now())
+        ours, other = fresh(unknown), Order.objects.get(broker_order_id="second")
+        assert (ours.broker_order_id, ours.state, ours.filled_quantity) == ("first", "FILLED", 10)
+        assert (other.origin, other.state, other.filled_quantity) == ("EXTERNAL", "FILLED", 10)
+        assert Position.objects.get().quantity == 20
+        assert trial_balance() == []
+        alert = Alert.objects.get(kind="DOUBLED_AT_BROKER")
+        assert (alert.severity, alert.order_id, alert.count) == ("CRITICAL", ours.pk, 1)
+        assert ours.tag in alert.summary
+        assert "second" in alert.summary
+
+    def test_again_and_again_changes_nothing(self, unknown, broker_account):
+        for rows in [self.doubles(unknown), self.doubles(unknown)[::-1], self.doubles(unknown)]:
+            apply_book(broker_account.pk, rows, [], at=now())
+        assert Order.objects.count() == 2
+        assert fresh(unknown).filled_quantity == 10
+        assert Alert.objects.get(kind="DOUBLED_AT_BROKER").count == 1
+
+    def test_one_that_comes_when_ours_is_known_is_the_same_case(self, unknown, broker_account):
+        first, second = self.doubles(unknown, BrokerStatus.OPEN, 0)
+        apply_book(broker_account.pk, [first], [], at=now())
+        assert not Alert.objects.filter(kind="DOUBLED_AT_BROKER").exists()
+        apply_book(broker_account.pk, [second, first], [], at=now())
+        assert Alert.objects.get(kind="DOUBLED_AT_BROKER").order_id == unknown.pk
+        assert fresh(unknown).broker_order_id == "first"
+        assert Order.objects.get(broker_order_id="second").origin == "EXTERNAL"
+
+    def test_a_row_whose_order_got_another_id_meanwhile_is_not_applied_to_it(
+        self, unknown, broker_account, monkeypatch
+    ):
+        """The answer to the call names the second, just when the book was compared and is not applied yet."""
+        first, second = self.doubles(unknown)
+        real = observation.orders_with_unseen_trades
+
+        def answered(*args):
+            answer_place(unknown.pk, Accepted("second"), at=now())
+            return real(*args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(observation, "orders_with_unseen_trades", answered)
+            apply_book(broker_account.pk, [first], [], at=now())
+        assert (fresh(unknown).broker_order_id, fresh(unknown).filled_quantity) == ("second", 0)
+        apply_book(broker_account.pk, [first, second], [], at=now())
+        assert fresh(unknown).filled_quantity == 10
+        assert Order.objects.get(broker_order_id="first").origin == "EXTERNAL"

@@ -19,11 +19,13 @@ from orders.models import Amendment, BrokerAccount, BrokerMessage
 from orders.services.amendments import sending as amendments_sending
 from orders.services.amendments.asking import request_cancel, request_cancels, request_modify
 from orders.services.amendments.sending import (
+    HELD_UP_AFTER,
     abandon_amendments,
     answer_amendment,
     answer_amendments,
     claim_amendments,
     close_lost_cancels,
+    tell_of_held_up,
 )
 from orders.services.observation import apply_book
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost
@@ -350,10 +352,29 @@ class TestTheCall:
 def test_a_cancel_of_a_lost_order_ends_with_its_day():
     order = send(place(), Unconfirmed("timed out"))
     cancel(order)
-    for _ in range(COMPLETE_MISSES):
-        count_misses(order.broker_account_id, set(), begun_at=now() + timedelta(seconds=10), at=now())
+    for number in range(COMPLETE_MISSES):
+        at = now() + timedelta(seconds=10 + number)
+        count_misses(order.broker_account_id, set(), begun_at=at, at=at)
     mark_lost([order.pk], at=now())
     assert close_lost_cancels(at=now()) == 0
     assert Amendment.objects.get().state == "QUEUED", "should the order turn up, it goes at once"
     assert close_lost_cancels(at=now() + timedelta(days=1)) == 1
     assert (Amendment.objects.get().state, Amendment.objects.get().message) == ("REJECTED", "The order is lost.")
+
+
+def test_a_cancel_that_nobody_could_send_is_told_of_once_and_closes_when_it_gets_through(portfolio, broker_account):
+    (order,) = working(1)
+    request_cancels([order.pk], actor=TRADER, at=now(), user=None)
+    broker_account.session_state = "EXPIRED"
+    broker_account.save(update_fields=["session_state"])
+    assert tell_of_held_up(at=now()) == 0, "it has not waited for long"
+    later = now() + HELD_UP_AFTER + timedelta(seconds=1)
+    assert (tell_of_held_up(at=later), tell_of_held_up(at=later)) == (1, 0)
+    alert = Alert.objects.get(kind="AMENDMENT_HELD_UP")
+    assert (alert.order_id, alert.count, alert.closed_at) == (order.pk, 1, None)
+    broker_account.session_state = "OPEN"
+    broker_account.save(update_fields=["session_state"])
+    (dispatch,) = claim_amendments(order.broker_account_id, limit=1, at=later)
+    answer_amendment(dispatch, Accepted("x"), at=later)
+    alert.refresh_from_db()
+    assert alert.closed_at is not None

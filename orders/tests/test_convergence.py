@@ -11,6 +11,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from compliance.models import Alert
 from compliance.selectors import order_events
 from compliance.verification import verify_chain
 from ledger.models import CapitalEntry, Position
@@ -20,6 +21,7 @@ from orders.models import Amendment, Order
 from orders.services.amendments.asking import request_cancel, request_modify
 from orders.services.amendments.sending import Dispatch, answer_amendment, claim_amendments
 from orders.services.observation import apply_book
+from orders.services.resolution import COMPLETE_MISSES, mark_lost
 from orders.states import ENDED, OPEN_AMENDMENTS
 from orders.tests.factories import TRADER, fresh, place, row, see, send, trade
 from orders.types import (
@@ -237,3 +239,52 @@ class RolledBack:
     def __exit__(self, *error: object) -> None:
         transaction.set_rollback(True)
         self.atomic.__exit__(*error)
+
+
+class TestFirstSeenAfterAnUnknownOutcome:
+    """The first row of an order whose outcome we do not know names it: whatever its status, the broker has it."""
+
+    @pytest.fixture
+    def unknown(self, account, sbin):
+        return send(place(), Unconfirmed("timed out"))
+
+    @pytest.mark.parametrize("status", [BrokerStatus.UNHEARD_OF, BrokerStatus.COMPLETE])
+    def test_under_a_status_without_an_event_it_is_acknowledged(self, unknown, status):
+        order = see(unknown, status)
+        assert (order.state, order.broker_order_id) == ("ACKED", f"B-{order.tag}")
+        assert order_events(order.pk).last().event_type == "ORDER_PLACED"
+        kinds = set(Alert.objects.values_list("kind", flat=True))
+        assert "ROW_NOT_APPLIED" not in kinds
+        assert ("UNKNOWN_STATUS" in kinds) is (status is BrokerStatus.UNHEARD_OF)
+        assert see(order, BrokerStatus.OPEN).state == "OPEN"
+
+    def test_a_lost_one_reserves_again_under_a_status_never_heard_of(self, unknown, portfolio):
+        Order.objects.update(complete_misses=COMPLETE_MISSES)
+        mark_lost([unknown.pk], at=now())
+        order = see(unknown, BrokerStatus.UNHEARD_OF)
+        assert order.state == "ACKED"
+        portfolio.refresh_from_db()
+        assert portfolio.reserved > 10_000
+        assert trial_balance() == []
+
+    def test_filled_at_once_it_is_not_acknowledged_afterwards(self, unknown):
+        order = see(unknown, BrokerStatus.COMPLETE, [trade(unknown, 1, 10)])
+        assert order.state == "FILLED"
+        assert "ORDER_PLACED" not in [e.event_type for e in order_events(order.pk)]
+
+    @pytest.mark.parametrize(
+        ("status", "alarms"),
+        [
+            (BrokerStatus.OPEN, True),
+            (BrokerStatus.UNHEARD_OF, True),
+            (BrokerStatus.REJECTED, False),
+            (BrokerStatus.COMPLETE, False),
+        ],
+    )
+    def test_one_that_was_refused_is_on_record_with_its_id(self, status, alarms, account, sbin):
+        order = see(send(place(), Refused("InputException", "no")), status)
+        assert (order.state, order.broker_order_id) == ("REJECTED", f"B-{order.tag}")
+        assert verify_chain(order_events(order.pk), head=order.event_hash).ok
+        kinds = set(Alert.objects.values_list("kind", flat=True))
+        assert "ROW_NOT_APPLIED" not in kinds
+        assert ("LIVE_AFTER_END" in kinds) is alarms

@@ -180,8 +180,9 @@ def expired_before_it_was_sent():
 
 def gone_overnight():
     order, later = see(send(place()), BrokerStatus.OPEN), now() + timedelta(days=5)
-    for _ in range(COMPLETE_MISSES):
-        count_misses(order.broker_account_id, set(), begun_at=later, at=later)
+    for number in range(COMPLETE_MISSES):
+        at = later + timedelta(seconds=number)
+        count_misses(order.broker_account_id, set(), begun_at=at, at=at)
     return order
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal as D
 
 import pytest
+from django.db import IntegrityError, connection, transaction
 
 from compliance.models import Alert
 from ledger.models import CapitalEntry, Position
@@ -121,3 +122,15 @@ def test_an_unknown_status_alarms_and_the_order_lives(order):
     assert order.state == "ACKED"
     assert "GONE FISHING" in Alert.objects.get(kind="UNKNOWN_STATUS").summary
     assert fresh(order).broker_status == "GONE FISHING"
+
+
+@pytest.mark.parametrize("column", ["quantity", "filled_quantity", "price", "stop_price"])
+def test_the_database_keeps_what_is_no_number_out_of_an_order(order, column):
+    with pytest.raises(IntegrityError, match="order_no_nan"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"UPDATE orders_order SET {column} = 'NaN', event_seq = event_seq + 1")  # noqa: S608
+
+
+def test_an_execution_at_no_price_is_not_kept_whoever_reports_it(order):
+    order = see(order, BrokerStatus.OPEN, [replace(trade(order, 1, 4), price=D("NaN"))], average=1000)
+    assert (order.filled_quantity, order.executions.count()) == (0, 0)
+    assert Alert.objects.get(kind="ROW_NOT_APPLIED").order_id == order.pk

@@ -129,13 +129,6 @@ def test_an_algorithms_orders_count_for_the_others(account, sbin, claim):
     assert claim() == named(*range(8), name="algo") + named(0, 1, name="hand")
 
 
-def test_a_rate_of_nought_sends_nothing(account, sbin, claim):
-    wait_in_line(1)
-    rate(0)
-    assert claim() == []
-    assert Order.objects.get().state == "CREATED"
-
-
 def test_what_a_switch_has_caught_is_refused_and_takes_no_turn(account, sbin, claim):
     wait_in_line(2)
     set_kill_switch("HOUSE", mode="HALTED", reason="test", user=None, actor=SYSTEM, at=now())

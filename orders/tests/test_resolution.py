@@ -13,7 +13,9 @@ from oms.lib.clock import now
 from orders.models import Amendment, Order
 from orders.services.amendments.asking import request_cancel
 from orders.services.amendments.sending import answer_amendment, claim_amendments
+from orders.services.desk import Desk
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost, overdue_amendments, to_look_for
+from orders.services.submission import answer_place, claim_orders
 from orders.states import OPEN_AMENDMENTS
 from orders.tests.factories import TRADER, fresh, place, see, send
 from orders.types import Accepted, BrokerStatus, Unconfirmed, Variety
@@ -33,10 +35,11 @@ def unknown():
 
 
 def miss(order, times=1, *, shown=(), after=timedelta(seconds=5), at=None):
-    """So many complete polls that did not show the order."""
+    """So many complete polls that did not show the order, a second apart."""
     begun_at = fresh(order).sent_at + after
     for _ in range(times):
-        count_misses(order.broker_account_id, set(shown), begun_at=begun_at, at=at or now())
+        applied_at = max(at or now(), fresh(order).updated_at + timedelta(seconds=1))
+        count_misses(order.broker_account_id, set(shown), begun_at=begun_at, at=applied_at)
 
 
 class TestUnknown:
@@ -52,6 +55,44 @@ class TestUnknown:
     def test_a_poll_begun_too_soon_after_the_attempt_counts_for_nothing(self, unknown):
         miss(unknown, 10, after=timedelta(seconds=4, milliseconds=999))
         assert fresh(unknown).complete_misses == 0
+
+    def test_a_poll_begun_too_soon_after_a_long_call_was_over_counts_for_nothing(self):
+        """A call may time out after seven seconds, and reach the broker at their end."""
+        order = place()
+        claim_orders(order.broker_account_id, limit=1, at=now())
+        over = fresh(order).sent_at + timedelta(seconds=7)
+        answer_place(order.pk, Unconfirmed("timed out"), at=over)
+        for seconds, misses in ((0.4, 0), (4.9, 0), (5, 1)):
+            begun_at = over + timedelta(seconds=seconds)
+            count_misses(order.broker_account_id, set(), begun_at=begun_at, at=begun_at)
+            assert fresh(order).complete_misses == misses
+
+    def test_polls_that_follow_each_other_at_once_count_as_one(self, unknown):
+        begun_at = fresh(unknown).sent_at + timedelta(seconds=5)
+        for tenth in range(31):
+            at = begun_at + tenth * timedelta(seconds=0.1)
+            count_misses(unknown.broker_account_id, set(), begun_at=at, at=at)
+        assert fresh(unknown).complete_misses == 4, "in three seconds"
+
+    def test_one_that_cannot_be_counted_or_lost_keeps_no_other_from_it(self, unknown, monkeypatch):
+        bad = send(place(), Unconfirmed("timed out"))
+        whole = Desk.write
+
+        def write(desk):
+            if bad.pk in desk.orders:
+                raise ZeroDivisionError
+            whole(desk)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Desk, "write", write)
+            miss(unknown, after=timedelta(seconds=10))
+        assert (fresh(unknown).complete_misses, fresh(bad).complete_misses) == (1, 0)
+        assert Alert.objects.get(kind="ROW_NOT_APPLIED").order_id == bad.pk
+        Order.objects.update(complete_misses=COMPLETE_MISSES)
+        with monkeypatch.context() as patch:
+            patch.setattr(Desk, "write", write)
+            assert mark_lost([bad.pk, unknown.pk], at=now()) == 1
+        assert (fresh(unknown).state, fresh(bad).state) == ("LOST", "UNKNOWN")
 
     def test_without_enough_misses_it_is_not_lost_whoever_says_so(self, unknown):
         miss(unknown, COMPLETE_MISSES - 1)
@@ -135,7 +176,7 @@ class TestDaysThatAreOver:
         assert fresh(order).state == "OPEN"
         miss(order, at=tomorrow)
         order = fresh(order)
-        assert (order.state, order.ended_at) == ("EXPIRED", tomorrow)
+        assert (order.state, order.ended_at) == ("EXPIRED", tomorrow + timedelta(seconds=COMPLETE_MISSES - 1))
         portfolio.refresh_from_db()
         assert (portfolio.free, portfolio.reserved) == (1_000_000, 0)
 

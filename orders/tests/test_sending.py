@@ -57,7 +57,9 @@ def fault(paper, kind, **given):
 
 def long_ago():
     """Let the attempts be long enough ago for a complete poll to count."""
-    Order.objects.filter(state="UNKNOWN").update(sent_at=F("sent_at") - timedelta(seconds=10))
+    earlier = timedelta(seconds=10)
+    unknown = Order.objects.filter(state="UNKNOWN")
+    unknown.update(sent_at=F("sent_at") - earlier, updated_at=F("updated_at") - earlier)
 
 
 def held(portfolio):
@@ -123,6 +125,7 @@ class TestAnswersThatGetLost:
         assert held(portfolio)[1] > 9500
 
     @pytest.mark.parametrize("kind", ["drop", "http_5xx", "html_error"])
+    @pytest.mark.usefixtures("misses_at_once")
     def test_it_is_not_there_and_is_given_up_after_long_enough(self, paper, portfolio, kind):
         fault(paper, kind)
         order = sent(price=D(950))
@@ -137,6 +140,7 @@ class TestAnswersThatGetLost:
         assert paper.control("GET", f"/orders?tag={order.tag}") == []
         assert drain(order.broker_account_id) == 0, "never sent again under the same row"
 
+    @pytest.mark.usefixtures("misses_at_once")
     def test_it_shows_up_after_it_was_given_up(self, paper, portfolio):
         """The broker's book lagged behind for longer than we waited."""
         paper.control("POST", "/faults", {"kind": "stale_book", "seconds": 600})

@@ -24,6 +24,7 @@ from orders.services.amendments.sending import (
     answer_amendments,
     claim_amendments,
     close_lost_cancels,
+    tell_of_held_up,
 )
 from orders.services.observation import apply_book
 from orders.services.resolution import COMPLETE_MISSES, count_misses, mark_lost
@@ -111,7 +112,7 @@ def cancelling(size: int) -> list[Order]:
 
 def missed(times: int, at: datetime | None = None, *, begun_at: datetime | None = None) -> Work:
     """The last of so many complete polls that showed nothing."""
-    at = at or now()
+    at = at or now() + timedelta(seconds=1)
     Order.objects.update(complete_misses=times - 1)
     return lambda: count_misses(broker_of(stored()), set(), begun_at=begun_at or at + timedelta(minutes=1), at=at)
 
@@ -288,6 +289,13 @@ def _(size: int) -> Work:
     return lambda: close_lost_cancels(at=now() + timedelta(days=5))
 
 
+@case(tell_of_held_up)
+def _(size: int) -> Work:
+    orders = working(size)
+    request_cancels([order.pk for order in orders], actor=TRADER, at=now(), user=None)
+    return lambda: tell_of_held_up(at=now() + timedelta(minutes=1))
+
+
 def rows_without_events() -> int:
     """What a service may write beside the orders' own events."""
     unknown = Amendment.objects.filter(state="UNKNOWN")
@@ -322,8 +330,8 @@ def test_no_service_is_missing() -> None:
         for function in ast.parse(path.read_text()).body
         if isinstance(function, ast.FunctionDef)
         and not function.name.startswith("_")
-        and any(opening in ast.unparse(function) for opening in ("transaction.atomic(", "apply_isolated("))
+        and any(opening in ast.unparse(function) for opening in ("transaction.atomic(", "_isolated("))
     }
     counted = {name.split()[0] for name in CASES}
     elsewhere = {"adopt"}  # by apply_book, "strangers"; placement is counted in test_placement.py
-    assert found == counted | OF_ONE | elsewhere | {"apply_isolated"}
+    assert found == counted | OF_ONE | elsewhere | {"apply_isolated", "sweep_isolated", "report_not_applied"}

@@ -8,6 +8,8 @@ from ledger.market.prices import fresh_prices, wanted_since
 from oms.lib.clock import now
 from orders import tasks
 from orders.models import BrokerAccount
+from orders.services.submission import claim_orders
+from orders.tests.factories import fresh, place
 
 pytestmark = pytest.mark.django_db
 
@@ -30,11 +32,23 @@ def test_what_is_due_is_watched(watched, broker_account):
     assert watched == [broker_account.pk]
 
 
-def test_a_sweep_that_breaks_does_not_blind_us(watched, broker_account, monkeypatch):
-    monkeypatch.setattr(tasks, "expire_unsent", _break)
-    with pytest.raises(ArithmeticError):
-        tasks.every_second()
+@pytest.mark.parametrize("broken", ["expire_unsent", "abandon_amendments", "with_work_waiting"])
+def test_a_step_of_the_sweep_that_breaks_neither_blinds_us_nor_stops_the_others(
+    watched, broker_account, monkeypatch, broken
+):
+    at, order = now(), place()
+    claim_orders(order.broker_account_id, limit=1, at=at - timedelta(seconds=30))
+    monkeypatch.setattr(tasks, broken, _break)
+    tasks.every_second()
+    assert fresh(order).state == "UNKNOWN"
     assert watched == [broker_account.pk]
+
+
+def test_a_login_that_breaks_stops_no_sweep(watched, monkeypatch):
+    order = place()
+    monkeypatch.setattr(tasks.logins, "keep_sessions", _break)
+    tasks.sweep(at=now() + timedelta(days=5))
+    assert fresh(order).state == "EXPIRED"
 
 
 def test_of_several_brokers_none_waits_for_another(watched, broker_account, account, monkeypatch):

@@ -15,13 +15,14 @@ from ledger.models import Instrument, Position
 from ledger.selectors import trial_balance
 from oms.lib.clock import now
 from orders.gateway import watching
+from orders.gateway.attendance import Attendance, Work
 from orders.gateway.logins import auto_login
 from orders.gateway.market_data import refresh_prices, welcome_session
 from orders.gateway.sending import drain
-from orders.gateway.watching import POLL_LOCK, look, poll
+from orders.gateway.watching import MANY_HINTS, POLL_LOCK, look, poll
 from orders.models import BrokerAccount, BrokerMessage, Order
 from orders.services.amendments.asking import request_cancel
-from orders.services.resolution import COMPLETE_MISSES
+from orders.services.resolution import COMPLETE_MISSES, MISSES_APART
 from orders.tests.brokers.paper.process import wait_for
 from orders.tests.factories import TRADER, fresh, place
 
@@ -107,6 +108,21 @@ def test_a_hint_reads_one_order(paper):
     assert BrokerMessage.objects.filter(source="POSTBACK").count() == 1
 
 
+def test_a_fault_of_the_adapter_in_one_look_costs_not_the_others(paper, monkeypatch):
+    good, bad = (sent(price=D(1010)) for _ in range(2))
+    wait_for(lambda: paper.control("GET", "/orders"), are_complete)
+    real = watching.broker_for(good.broker_account).order
+
+    def order(broker_order_id):
+        if broker_order_id == bad.broker_order_id:
+            raise AttributeError("a row that nobody expected")
+        return real(broker_order_id)
+
+    monkeypatch.setattr(watching.broker_for(good.broker_account), "order", order)
+    look(good.broker_account_id, [bad.broker_order_id, good.broker_order_id])
+    assert (fresh(good).state, fresh(bad).state) == ("FILLED", "ACKED")
+
+
 def test_a_hint_for_what_is_not_there_is_nothing(paper, broker_account):
     look(broker_account.pk, ["9" * 19])
     assert not Order.objects.exists()
@@ -138,6 +154,7 @@ def test_a_cancelled_order_that_fills_all_the_same_is_booked_and_alarms(paper):
     assert Position.objects.get().quantity == 10
 
 
+@pytest.mark.usefixtures("misses_at_once")
 def test_an_order_of_yesterday_that_is_gone_expires(paper):
     order = until(sent(price=D(950)), lambda seen: seen.state == "OPEN")
     paper.control("POST", "/clock", {"now": "2026-11-23T11:00:00"})  # Monday: the book was emptied over the weekend
@@ -149,6 +166,21 @@ def test_an_order_of_yesterday_that_is_gone_expires(paper):
         assert fresh(order).state == "OPEN"
         poll(order.broker_account_id)
     assert fresh(order).state == "EXPIRED"
+
+
+def test_polls_that_hints_make_one_after_the_other_do_not_lose_an_order_in_no_time(paper, broker_account):
+    paper.control("POST", "/faults", {"kind": "drop", "calls": 1})
+    order = sent(price=D(950))
+    assert order.state == "UNKNOWN"
+    long_ago = order.sent_at - timedelta(minutes=1)
+    Order.objects.update(sent_at=long_ago, updated_at=long_ago)
+    begun_at, at_work = now(), Attendance(Work.LOOKING, broker_account.pk)
+    for _ in range(COMPLETE_MISSES + 1):
+        for number in range(MANY_HINTS):
+            at_work.ring(str(number))
+        assert watching._look_once(at_work)
+    assert 1 <= fresh(order).complete_misses <= 1 + (now() - begun_at) / MISSES_APART
+    assert BrokerAccount.objects.get().poll_message == ""
 
 
 class TestOnePollAtATime:

@@ -11,13 +11,14 @@ import select
 import socket
 import ssl
 import time
+import zlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPResponse
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -26,6 +27,10 @@ KEEPALIVE_SECONDS = 4.0
 #: More than one process ever has calls under way.
 MOST_KEPT = 20
 CONNECT_SECONDS = 2.0
+
+
+class NotSetUp(ValueError):
+    """The address or a header is none of HTTP's: nothing has left, nor will as long as it is what it is."""
 
 
 class NotConnected(OSError):
@@ -55,6 +60,7 @@ class Caller:
     def __init__(self, root_url: str, *, local_address: str) -> None:
         self._url = url = urlsplit(root_url)
         self._is_secure, self._host, self._base = url.scheme == "https", url.hostname, url.path.rstrip("/")
+        self._is_address = _is_address(url)
         self._local_address = local_address
         self._kept: deque[tuple[float, _Line]] = deque(maxlen=MOST_KEPT)
 
@@ -63,7 +69,7 @@ class Caller:
     ) -> Answer:
         """One call, made once, that is over by `ends_at` on the monotonic clock.
 
-        Raises NotConnected, Dropped or TookTooLong, and ValueError for an address or a header that is none of HTTP's.
+        Raises NotSetUp, NotConnected, Dropped or TookTooLong, and nothing else.
         """
         sent = self._request(method, target, headers, body)
         line = self._kept_line() or self._connect(ends_at)
@@ -76,7 +82,7 @@ class Caller:
         except TimeoutError as error:
             line.close()
             raise TookTooLong("the call took too long altogether") from error
-        except (OSError, HTTPException, ValueError) as error:
+        except Exception as error:  # whatever it is: the call may have arrived
             line.close()
             raise Dropped(f"{type(error).__name__}: {error}") from error
         if response.will_close:
@@ -93,8 +99,8 @@ class Caller:
             self._kept.pop()[1].close()
 
     def _request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
-        if self._url.scheme not in ("http", "https") or not self._host:
-            raise ValueError(f"{self._url.geturl()!r} is no address of a web server")
+        if not self._is_address:
+            raise NotSetUp(f"{self._url.geturl()!r} is no address of a web server")
         lines = [
             f"{method} {self._base}{target} HTTP/1.1",
             f"Host: {self._url.netloc.rpartition('@')[2]}",
@@ -104,8 +110,11 @@ class Caller:
         if body or method in ("POST", "PUT"):
             lines.append(f"Content-Length: {len(body)}")
         if any("\r" in line or "\n" in line for line in lines):
-            raise ValueError("a line break in a header")
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+            raise NotSetUp("a line break in a header")
+        try:
+            return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+        except UnicodeEncodeError:
+            raise NotSetUp("a letter in a header that HTTP does not know") from None
 
     def _kept_line(self) -> "_Line | None":
         """The connection used last, unless the server may be closing it."""
@@ -127,7 +136,7 @@ class Caller:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._is_secure:
                 sock = _tls().wrap_socket(sock, server_hostname=self._host)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise NotConnected(f"{type(error).__name__}: {error}") from error
         return _Line(sock)
 
@@ -152,7 +161,9 @@ class _Line:
 
     def has_ended(self) -> bool:
         """Whether there is something to read though nothing was asked: the server's goodbye."""
-        return bool(select.select([self._sock], [], [], 0)[0])
+        poll = select.poll()  # `select` knows no descriptor above 1023
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         self._sock.close()
@@ -180,8 +191,16 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
+def _is_address(url: SplitResult) -> bool:
+    try:
+        (url.hostname or "").encode("idna")
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # no name of a host, or no number of a port
+        return False
+
+
 def _unzipped(content: bytes) -> bytes:
     try:
         return gzip.decompress(content)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Dropped(f"an answer that cannot be decompressed: {error}") from error

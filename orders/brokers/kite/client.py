@@ -143,15 +143,15 @@ class KiteBroker:
         return self._book_position()[0]
 
     def _book_position(self) -> tuple[list[OrderSnapshot], Icebergs]:
-        snapshots, icebergs = fold_orders(self._order_rows.of(self._read("/orders", remember=True) or ()))
+        snapshots, icebergs = fold_orders(self._order_rows.of(self._rows("/orders", remember=True)))
         self._icebergs = icebergs  # other threads may read the book at the same time
         return snapshots, icebergs
 
     def trade_book(self) -> list[TradeSnapshot]:
-        return fold_trades(self._trade_rows.of(self._read("/trades", remember=True) or ()), self._icebergs)
+        return fold_trades(self._trade_rows.of(self._rows("/trades", remember=True)), self._icebergs)
 
     def order(self, broker_order_id: str) -> OrderSnapshot:
-        history = self._read(f"/orders/{quote(broker_order_id, safe='')}")
+        history = self._rows(f"/orders/{quote(broker_order_id, safe='')}")
         if not history:
             raise UnknownOutcome("The broker's history of the order is empty")
         snapshot = wire.order_snapshot(history[-1])
@@ -170,8 +170,8 @@ class KiteBroker:
         if broker_order_id in self._icebergs:
             head = self._head(broker_order_id)
             return [trade for trade in self.trade_book() if trade.broker_order_id == head]
-        rows = self._read(f"/orders/{quote(broker_order_id, safe='')}/trades")
-        return [wire.trade_snapshot(row) for row in rows or ()]
+        rows = self._rows(f"/orders/{quote(broker_order_id, safe='')}/trades")
+        return [wire.trade_snapshot(row) for row in rows]
 
     def _head(self, broker_order_id: str) -> str:
         iceberg = self._icebergs.get(broker_order_id)
@@ -208,6 +208,14 @@ class KiteBroker:
         with self._turn(kind):
             return self._connection.read(route, params, remember=remember)
 
+    def _rows(self, route: str, *, remember: bool = False) -> list[Any]:
+        rows = self._read(route, remember=remember)
+        if isinstance(rows, list):
+            return rows
+        if rows:
+            raise UnknownOutcome(f"The broker's answer to {route} is no list")
+        return []
+
     def _write(self, kind: CallKind, method: str, route: str, *, orders_of_the_day: int = 1, **how: Any) -> Any:
         with self._turn(kind, orders_of_the_day=orders_of_the_day):
             return self._connection.write(method, route, **how)
@@ -235,10 +243,14 @@ def _order_route(variety: str, broker_order_id: str) -> str:
 
 def _refusal_of_slices(data: Any) -> Exception | None:
     """Of an answer in which every slice was refused, the first refusal."""
-    entries = data if isinstance(data, list) else (data or {}).get("children", ()) if isinstance(data, dict) else ()
+    entries = data.get("children") if isinstance(data, dict) else data
+    if not isinstance(entries, list):
+        return None
     errors = [entry["error"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("error"), dict)]
     if not errors or len(errors) != len(entries):
         return None
     first = errors[0]
+    code = str(first.get("code"))
+    status = int(code) if code.isdecimal() and len(code) == 3 else 400  # it may be the broker's own number
     body = {"status": "error", "error_type": first.get("error_type"), "message": first.get("message")}
-    return failure_of(int(first.get("code") or 400), body, method="POST")
+    return failure_of(status, body, method="POST")

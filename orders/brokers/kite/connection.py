@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import stamina
 
 from orders.brokers.base import DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
-from orders.brokers.kite.calls import Answer, Caller, Dropped, NotConnected
+from orders.brokers.kite.calls import Answer, Caller, Dropped, NotConnected, NotSetUp
 from orders.brokers.kite.failures import failure_of
 
 CALL_SECONDS = 7.0
@@ -112,7 +112,7 @@ class Connection:
         target = self._route(route) + (f"?{urlencode(params, doseq=True)}" if params else "")
         try:
             return self._caller.call(method, target, headers={**ALWAYS, **headers}, body=body, ends_at=ends_at)
-        except ValueError as error:
+        except NotSetUp as error:
             message = f"The broker account is not set up rightly: {error}"
             raise DefiniteRefusal(message, code=type(error).__name__) from None
 
@@ -142,7 +142,7 @@ def _parsed(content: bytes) -> Any:
     """The JSON of an answer with every fraction as a Decimal of its text; None when it is not JSON."""
     try:
         return json.loads(content, parse_float=Decimal, parse_constant=_refuse_constant)
-    except ValueError:
+    except (ValueError, ArithmeticError, RecursionError):  # a number out of bounds, or brackets without end
         return None
 
 

@@ -99,13 +99,16 @@ def _by_type(status: int, message: str, code: str, raw: dict[str, Any], method: 
 
 
 def retry_after(headers: Mapping[str, str] | None) -> float:
-    """Seconds until the call may be made again: the `Retry-After` header (seconds or a date), else one."""
+    """Seconds until the call may be made again: the `Retry-After` header (seconds or a date), else one.
+
+    They are as the server says, infinite for all we know: `Limiter.back_off` bounds them.
+    """
     text = (headers or {}).get("retry-after", "")
     if text.isascii() and text.isdigit():
         return max(float(text), DEFAULT_RETRY_SECONDS)
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return DEFAULT_RETRY_SECONDS
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)

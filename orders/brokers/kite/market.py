@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 from orders.brokers.base import Funds, HoldingRow, InstrumentRow, PositionRow, Quote, UnknownOutcome
-from orders.brokers.kite.wire import UNREADABLE, ist_instant
+from orders.brokers.kite.wire import UNREADABLE, finite, ist_instant
 
 #: Kite lists an index as an equity of this segment.
 INDICES = "INDICES"
@@ -16,6 +16,8 @@ INDICES = "INDICES"
 
 def quotes_of(data: Mapping[str, Any]) -> list[Quote]:
     """The quotes in the answer to `GET /quote`, keyed `EXCHANGE:SYMBOL`. Raises UnknownOutcome, naming the key."""
+    if not isinstance(data, Mapping):
+        raise UnknownOutcome("The broker's quotes are not keyed by instrument")
     quotes = []
     for key, row in data.items():
         try:
@@ -31,7 +33,7 @@ def _quote(key: str, row: Mapping[str, Any]) -> Quote:
     return Quote(
         exchange=exchange,
         symbol=symbol,
-        last_price=Decimal(row["last_price"]),
+        last_price=finite(row["last_price"]),
         lower_circuit=_positive(row.get("lower_circuit_limit")),
         upper_circuit=_positive(row.get("upper_circuit_limit")),
         previous_close=_positive((row.get("ohlc") or {}).get("close")),
@@ -63,11 +65,11 @@ def _instrument(row: Mapping[str, str]) -> InstrumentRow:
         name=row["name"],
         type="INDEX" if row["segment"] == INDICES else row["instrument_type"],
         segment=row["segment"],
-        tick_size=Decimal(row["tick_size"] or 0),
+        tick_size=finite(row["tick_size"] or 0),
         lot_size=int(row["lot_size"] or 0),
-        strike=_positive(Decimal(row["strike"] or 0)),
+        strike=_positive(finite(row["strike"] or 0)),
         expiry=date.fromisoformat(expiry) if expiry else None,
-        last_price=Decimal(row["last_price"] or 0),
+        last_price=finite(row["last_price"] or 0),
         exchange_token=int(row["exchange_token"] or 0),
     )
 
@@ -76,9 +78,9 @@ def funds_of(data: Mapping[str, Any]) -> Funds:
     """The equity segment of `GET /user/margins/equity`. Raises UnknownOutcome when figures are missing."""
     try:
         return Funds(
-            net=Decimal(data["net"]),
-            cash=Decimal(data["available"]["cash"]),
-            utilised=Decimal(data["utilised"]["debits"]),
+            net=finite(data["net"]),
+            cash=finite(data["available"]["cash"]),
+            utilised=finite(data["utilised"]["debits"]),
             raw=dict(data),
         )
     except UNREADABLE as error:
@@ -92,9 +94,9 @@ def holdings_of(rows: Any) -> list[HoldingRow]:
             HoldingRow(
                 exchange=row["exchange"],
                 symbol=row["tradingsymbol"],
-                quantity=Decimal(row["quantity"]),
-                unsettled=Decimal(row["t1_quantity"]),
-                average_price=Decimal(row["average_price"]),
+                quantity=finite(row["quantity"]),
+                unsettled=finite(row["t1_quantity"]),
+                average_price=finite(row["average_price"]),
                 raw=row,
             )
             for row in rows
@@ -111,8 +113,8 @@ def positions_of(data: Any) -> list[PositionRow]:
                 exchange=row["exchange"],
                 symbol=row["tradingsymbol"],
                 product=row["product"],
-                quantity=Decimal(row["quantity"]),
-                average_price=Decimal(row["average_price"]),
+                quantity=finite(row["quantity"]),
+                average_price=finite(row["average_price"]),
                 raw=row,
             )
             for row in data["net"]
@@ -123,5 +125,5 @@ def positions_of(data: Any) -> list[PositionRow]:
 
 def _positive(value: Any) -> Decimal | None:
     """A price, where zero and absent both mean that there is none."""
-    number = Decimal(value or 0)
+    number = finite(value or 0)
     return number if number > 0 else None

@@ -18,7 +18,7 @@ class Translations(Generic[T]):
         self._name, self._translate = name, translate
         # Each replaced as a whole, since threads may read the book at the same time.
         self._last: tuple[Any, list[T]] = (None, [])
-        self._kept: dict[Any, tuple[Row, T]] = {}
+        self._kept: dict[str, tuple[Row, T]] = {}
 
     def of(self, rows: Iterable[Row]) -> list[T]:
         """The rows translated, in their order. Raises what translating a row raises."""
@@ -27,7 +27,7 @@ class Translations(Generic[T]):
             return translated
         before, kept, translated = self._kept, {}, []
         for row in rows:
-            name = row.get(self._name) if isinstance(row, dict) else None
+            name = str(row.get(self._name)) if isinstance(row, dict) else ""
             known = before.get(name)
             pair = known if known is not None and known[0] == row else (row, self._translate(row))
             kept[name] = pair

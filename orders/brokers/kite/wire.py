@@ -61,6 +61,8 @@ _SIDES = {str(side): side for side in Side}
 _TIMES_IN_FORCE = {text: kind for kind, text in VALIDITIES.items()}
 #: What reading a row of an unexpected shape ends in.
 UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError, AttributeError)
+#: As many characters of a status are kept: an order shall not be lost over one that is never heard of, and long.
+_LONGEST_STATUS = 40
 _PRICE_STEP = Decimal("0.0001")
 _ZERO = Decimal(0)
 
@@ -68,7 +70,7 @@ _ZERO = Decimal(0)
 def order_snapshot(row: dict[str, Any]) -> OrderSnapshot:
     """One row of the order book. Raises UnknownOutcome when it does not say which order it is, or no numbers."""
     try:
-        raw_status = _text(row, "status")
+        raw_status = _text(row, "status")[:_LONGEST_STATUS]
         return OrderSnapshot(
             broker_order_id=str(row["order_id"]),
             status=STATUSES.get(raw_status, _S.UNHEARD_OF),
@@ -121,8 +123,8 @@ def trade_snapshot(row: dict[str, Any]) -> TradeSnapshot:
             symbol=row["tradingsymbol"],
             side=_SIDES[row["transaction_type"]],
             product=_text(row, "product"),
-            quantity=Decimal(row["quantity"]),
-            price=_rounded(Decimal(row["average_price"])),
+            quantity=finite(row["quantity"]),
+            price=_rounded(finite(row["average_price"])),
             traded_at=traded_at,
             trade_date=traded_at.astimezone(IST).date(),
             exchange_order_id=_text(row, "exchange_order_id"),
@@ -198,6 +200,14 @@ def ist_instant(text: str) -> datetime:
     return parsed.astimezone(UTC)
 
 
+def finite(value: Any) -> Decimal:
+    """The number, exact. Raises ValueError for "NaN" and "Infinity", which Decimal reads and nothing counts in."""
+    number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError(f"{value!r} is not a number of anything")
+    return number
+
+
 def _tags(row: dict[str, Any]) -> tuple[str, ...]:
     tag, tags = row.get("tag"), row.get("tags") or ()
     return tuple(tags) if not tag or tag in tags else (tag, *tags)
@@ -208,7 +218,7 @@ def _text(row: dict[str, Any], name: str) -> str:
 
 
 def _number(row: dict[str, Any], name: str) -> Decimal:
-    return Decimal(row.get(name) or 0)
+    return finite(row.get(name) or 0)
 
 
 def _price(row: dict[str, Any], name: str) -> Decimal | None:

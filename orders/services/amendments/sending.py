@@ -11,7 +11,8 @@ import structlog
 from django.db import transaction
 
 from compliance.audit import EventType
-from compliance.services.alerts import resolve_alerts
+from compliance.selectors import raised_among
+from compliance.services.alerts import AlertDraft, raise_alerts, resolve_alerts
 from oms.lib.actors import BROKER, SYSTEM
 from oms.lib.db import fetch_models, fetch_rows
 from orders.models import Amendment, Order
@@ -21,7 +22,7 @@ from orders.services.amendments.judging import only_loses_units
 from orders.services.amendments.outcomes import refuse
 from orders.services.desk import Desk
 from orders.services.halts import Halt, halts_of
-from orders.services.isolation import apply_isolated
+from orders.services.isolation import apply_isolated, sweep_isolated
 from orders.services.postings import terms_of
 from orders.services.submission import ABANDONED_AFTER, answer_message
 from orders.states import AmendmentEvent, AmendmentState, State
@@ -195,25 +196,47 @@ def _alert_key(amendment: Amendment) -> str:
 
 
 def abandon_amendments(*, at: datetime) -> int:
-    """Call unknown what was claimed and never answered for: its worker died. Returns how many."""
-    with transaction.atomic(durable=True):
-        stale = Amendment.objects.filter(state=AmendmentState.SENDING, sent_at__lt=at - ABANDONED_AFTER)
-        desk = Desk.open(stale.values_list("order_id", flat=True)[:500], actor=SYSTEM, at=at)
-        amendments = list(stale.filter(order__in=list(desk.orders)))
-        for amendment in amendments:
+    """Call unknown what was claimed and never answered for: its worker died. Returns how many were found."""
+    stale = Amendment.objects.filter(state=AmendmentState.SENDING, sent_at__lt=at - ABANDONED_AFTER)
+
+    def abandon(order_ids: Sequence[UUID]) -> None:
+        desk = Desk.open(order_ids, actor=SYSTEM, at=at)
+        for amendment in stale.filter(order__in=list(desk.orders)):
             desk.amend(amendment, AmendmentEvent.AMBIGUOUS, message="the worker that was sending it died")
         desk.write()
-    return len(amendments)
+
+    return sweep_isolated(list(stale.values_list("order_id", flat=True)[:500]), abandon)
+
+
+def tell_of_held_up(*, at: datetime) -> int:
+    """Alert, once each, of amendments that nobody could even try to send for HELD_UP_AFTER: there is no session, or no
+    room. Those whose calls fail alert at each attempt (see `_wait`). Returns how many are told of.
+    """
+    waiting = Amendment.objects.filter(state=AmendmentState.QUEUED, created_at__lt=at - HELD_UP_AFTER)
+    held_up = {_alert_key(a): a for a in waiting.exclude(order__broker_order_id="").select_related("order")[:500]}
+    new = sorted(held_up.keys() - raised_among(held_up.keys()))
+    with transaction.atomic(durable=True):
+        raise_alerts([_held_up(held_up[key]) for key in new], at=at)
+    return len(new)
+
+
+def _held_up(amendment: Amendment) -> AlertDraft:
+    return AlertDraft(
+        key=_alert_key(amendment), kind="AMENDMENT_HELD_UP", severity="CRITICAL",
+        account_id=amendment.account_id, order_id=amendment.order_id,
+        summary=f"The {amendment.kind} of {amendment.order} waits: log in at the broker, or look why nothing is sent",
+    )  # fmt: skip
 
 
 def close_lost_cancels(*, at: datetime) -> int:
     """Refuse the cancels of lost orders whose day is over: there is nothing left to cancel. Returns how many."""
-    with transaction.atomic(durable=True):
-        queued = Amendment.objects.filter(state=AmendmentState.QUEUED, order__state=State.LOST)
-        desk = Desk.open(queued.values_list("order_id", flat=True)[:500], actor=SYSTEM, at=at)
-        over = [order for order in desk.orders.values() if order.state == State.LOST and is_over(order, at)]
-        closed = [(order, amendment) for order in over for amendment in desk.open_amendments(order)]
-        for order, amendment in closed:
-            refuse(desk, order, amendment, "The order is lost.")
+    queued = Amendment.objects.filter(state=AmendmentState.QUEUED, order__state=State.LOST).select_related("order")
+
+    def close(order_ids: Sequence[UUID]) -> None:
+        desk = Desk.open(order_ids, actor=SYSTEM, at=at)
+        for order in desk.orders.values():
+            for amendment in desk.open_amendments(order) if order.state == State.LOST else ():
+                refuse(desk, order, amendment, "The order is lost.")
         desk.write()
-    return len(closed)
+
+    return sweep_isolated([amendment.order_id for amendment in queued[:500] if is_over(amendment.order, at)], close)

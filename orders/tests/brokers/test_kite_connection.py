@@ -5,15 +5,25 @@ import hashlib
 import json
 import logging
 import os
+import resource
 import socket
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from oms.lib.redis import client as redis_client
-from orders.brokers.base import ClientSettings, DefiniteRefusal, SessionExpired, Temporary, UnknownOutcome
+from orders.brokers.base import (
+    ClientSettings,
+    DefiniteRefusal,
+    InstrumentName,
+    SessionExpired,
+    Temporary,
+    UnknownOutcome,
+)
 from orders.brokers.kite.client import KiteBroker
 from orders.brokers.kite.connection import Connection
 from orders.brokers.limits import UNLIMITED, Limiter, permits
@@ -24,6 +34,10 @@ TOKEN, SECRET = "tok-3f9a7c", "sec-81be02"
 FORM = {"tradingsymbol": "INFY"}
 ACCEPTED = answer('{"status": "success", "data": {"order_id": "1953341975595868160"}}')
 HTML = answer("<html><h1>502 Bad Gateway</h1></html>", status=502, content_type="text/html")
+
+
+def endless_length(sock, _over):
+    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n{}")
 
 
 def connection(root, **options):
@@ -63,14 +77,56 @@ def test_the_instrument_dump_has_no_prefix():
         answer('{"status": "success"}'),
         answer('{"status": "success", "data": NaN}'),
         answer('{"status": "error", "error_type": "GeneralException", "message": "?"}', status=500),
+        answer("[" * 100_000),
+        answer('{"data": 1e99999999999999999999}'),
+        answer(gzip.compress(b'{"data": {"order_id": "1"}}')[:10] + b"\xff" * 40, Content_Encoding="gzip"),
+        endless_length,
     ],
-    ids=["dropped", "silent", "trickling", "html", "html 200", "empty", "cut short", "no data", "not a number", "500"],
+    ids=[
+        "dropped",
+        "silent",
+        "trickling",
+        "html",
+        "html 200",
+        "empty",
+        "cut short",
+        "no data",
+        "not a number",
+        "500",
+        "brackets without end",
+        "a number out of bounds",
+        "broken gzip",
+        "a length beyond memory",
+    ],
 )
 def test_a_write_that_was_not_answered_properly_has_an_unknown_outcome_and_is_never_repeated(step):
     with scripted_server(step) as server, pytest.raises(UnknownOutcome) as caught:
         place(server.root, call_seconds=0.4)
     assert len(server.requests) == 1
     assert TOKEN not in f"{caught.value!r} {caught.value.raw}"
+
+
+def test_with_a_thousand_files_open_a_kept_connection_is_still_told_from_a_dead_one():
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, limit[1]), limit[1]))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limit)
+        server = stack.enter_context(scripted_server(ACCEPTED))
+        for _ in range(1100):
+            stack.enter_context(Path(os.devnull).open())
+        link = connection(server.root)
+        for _ in range(2):
+            assert link.write("POST", "/orders/regular", form=FORM) == {"order_id": "1953341975595868160"}
+        assert server.connections == 1
+
+
+def test_a_fault_of_the_network_layer_before_anything_left_refuses_no_order(monkeypatch):
+    def fail(*_given):
+        raise ValueError("filedescriptor out of range in select()")
+
+    monkeypatch.setattr(socket, "create_connection", fail)
+    with pytest.raises(Temporary):
+        place("http://127.0.0.1:1")
 
 
 def test_a_write_that_never_left_may_be_made_again():
@@ -97,9 +153,10 @@ def test_calls_leave_from_the_registered_address():
     assert address == "127.0.0.9"
 
 
-def test_an_address_that_is_none_is_our_own_mistake():
+@pytest.mark.parametrize("root", ["ftp://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://a..b"])
+def test_an_address_that_is_none_is_our_own_mistake(root):
     with pytest.raises(DefiniteRefusal, match="not set up rightly"):
-        place("ftp://127.0.0.1")
+        place(root)
 
 
 def test_without_a_token_nothing_is_sent():
@@ -241,9 +298,48 @@ def test_a_sliced_order_that_was_refused_entirely_is_refused():
         broker(server.root).cancel("1", variety="regular")
 
 
-def test_an_answer_without_an_order_id_is_unknown():
-    with scripted_server(answer('{"status": "success", "data": {}}')) as server, pytest.raises(UnknownOutcome):
+def test_a_refusal_of_slices_with_a_code_of_the_brokers_own_is_a_refusal_all_the_same():
+    error = {"code": "E1", "error_type": "MarginException", "message": "Insufficient funds."}
+    body = json.dumps({"status": "success", "data": {"children": [{"error": error}]}})
+    with scripted_server(answer(body)) as server, pytest.raises(DefiniteRefusal, match="Insufficient"):
         broker(server.root).cancel("1", variety="regular")
+
+
+@pytest.mark.parametrize("data", [{}, None, "?", 7, [], [7], {"children": None}, {"children": 7}])
+def test_an_answer_without_an_order_id_is_unknown(data):
+    body = json.dumps({"status": "success", "data": data})
+    with scripted_server(answer(body)) as server, pytest.raises(UnknownOutcome):
+        broker(server.root).cancel("1", variety="regular")
+
+
+@pytest.mark.parametrize("data", [7, "?", {"order_id": "1"}, [7], [{"order_id": [1]}]])
+@pytest.mark.parametrize(
+    "read",
+    [KiteBroker.order_book, KiteBroker.trade_book, lambda k: k.order("1"), lambda k: k.order_trades("1")],
+    ids=["orders", "trades", "order", "trades of an order"],
+)
+def test_a_book_of_another_shape_is_a_failed_read(read, data):
+    with scripted_server(answer(json.dumps({"data": data}))) as server, pytest.raises(UnknownOutcome):
+        read(broker(server.root))
+
+
+@pytest.mark.parametrize("data", [7, "?", [7], {"a": 7}])
+@pytest.mark.parametrize(
+    "read",
+    [KiteBroker.funds, KiteBroker.positions, KiteBroker.holdings, lambda k: k.quotes([InstrumentName("NSE", "INFY")])],
+    ids=["funds", "positions", "holdings", "quotes"],
+)
+def test_figures_of_another_shape_are_a_failed_read(read, data):
+    with scripted_server(answer(json.dumps({"data": data}))) as server, pytest.raises(UnknownOutcome):
+        read(broker(server.root))
+
+
+def test_a_wait_without_end_that_a_server_asks_for_is_shortened():
+    """Believed, it would stop every order of the account, and nobody would know until when."""
+    with scripted_server(answer("", status=429, Retry_After="9" * 400)) as server, pytest.raises(Temporary):
+        broker(server.root).cancel("1", variety="regular")
+    (key,) = redis_client().keys("limits:1:*:blocked")
+    assert 59_000 < redis_client().pttl(key) <= 60_000
 
 
 def test_secrets_stay_out_of_reprs_logs_and_errors(caplog):

@@ -111,7 +111,15 @@ def test_what_counts_as_success(status, body, is_failure):
 
 
 @pytest.mark.parametrize(
-    ("header", "least"), [("", 1), ("3", 3), ("0", 1), ("soon", 1), ("Wed, 21 Oct 2015 07:28:00 GMT", 1)]
+    ("header", "least"),
+    [
+        ("", 1),
+        ("3", 3),
+        ("0", 1),
+        ("soon", 1),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", 1),
+    ],
 )
 def test_retry_after_is_never_shorter_than_a_calendar_second(header, least):
     assert retry_after({"retry-after": header}) == least

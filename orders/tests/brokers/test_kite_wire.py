@@ -9,6 +9,7 @@ import pytest
 
 from orders.brokers.base import DefiniteRefusal, UnknownOutcome
 from orders.brokers.kite import market, wire
+from orders.models import Order
 from orders.types import (
     BrokerStatus,
     OrderType,
@@ -80,6 +81,12 @@ def test_every_status(text, status):
     assert (snapshot.status, snapshot.raw_status) == (status, text)
 
 
+def test_of_a_status_only_so_much_is_kept_as_an_order_has_room_for():
+    snapshot = wire.order_snapshot(row(status="S" * 41))
+    assert (snapshot.status, snapshot.raw_status) == (BrokerStatus.UNHEARD_OF, "S" * 40)
+    assert Order._meta.get_field("broker_status").max_length == 40
+
+
 @pytest.mark.parametrize(
     ("tag", "tags", "expected"),
     [
@@ -126,6 +133,12 @@ def test_a_row_that_does_not_say_which_order_it_is_fails_the_whole_reading(missi
     [
         lambda: wire.order_snapshot(row(quantity="ten")),
         lambda: wire.order_snapshot("OPEN"),
+        lambda: wire.order_snapshot(row(quantity="NaN")),
+        lambda: wire.order_snapshot(row(filled_quantity="Infinity")),
+        lambda: wire.order_snapshot(row(price="NaN")),
+        lambda: wire.order_snapshot(row(average_price="-Infinity")),
+        lambda: market.quotes_of({"NSE:INFY": {"last_price": "NaN"}}),
+        lambda: market.quotes_of({"NSE:INFY": {"last_price": 1, "upper_circuit_limit": "Infinity"}}),
         lambda: market.quotes_of({"NSE:INFY": {"timestamp": "2026-11-20 09:16:00"}}),
         lambda: market.funds_of({"net": 1}),
     ],
@@ -173,6 +186,9 @@ def test_without_the_exchanges_time_the_brokers_fill_time_counts():
     [
         {"quantity": None},
         {"average_price": "n/a"},
+        {"quantity": "NaN"},
+        {"quantity": "Infinity"},
+        {"average_price": "sNaN"},
         {"trade_id": ...},
         {"fill_timestamp": "16:00", "exchange_timestamp": None},
     ],

@@ -206,6 +206,14 @@ def test_after_a_429_every_worker_holds_back():
     Limiter(account()).acquire(CallKind.CANCEL, wait=0)
 
 
+@pytest.mark.parametrize("seconds", [61, 1e9, float("inf")])
+def test_no_broker_holds_us_back_for_longer_than_a_minute(seconds):
+    Limiter(account()).back_off(CallKind.ORDER, seconds)
+    with pytest.raises(Temporary) as caught:
+        Limiter(account()).acquire(CallKind.ORDER, wait=0)
+    assert 59 < caught.value.retry_after <= 60
+
+
 def test_accounts_do_not_share_their_limits():
     assert granted(Limiter(account()), CallKind.ORDER, 20) == 10
     assert granted(Limiter(account(pk=8)), CallKind.ORDER, 20) == 10

@@ -138,7 +138,7 @@ class TestOneOrderFromAllSides:
         later = now() + timedelta(seconds=30)
         race(
             fresh(order),
-            lambda: answer_place(order.pk, Accepted("B1"), at=later),
+            lambda: answer_place(order.pk, Accepted(broker_id(order)), at=later),
             lambda: apply_book(order.broker_account_id, [row(order, BrokerStatus.OPEN, filled=0)], [], at=later),
         )
         abandon_submissions(at=later)

@@ -258,6 +258,7 @@ class TestTrading:
         assert BrokerAccount.objects.get(pk=logged_in.pk).session_state == "EXPIRED"
         assert sent().state == "CREATED"
 
+    @pytest.mark.usefixtures("misses_at_once")
     def test_what_its_slow_book_does_not_show_yet_is_not_lost(self, logged_in, house, time_machine):
         order = place()
         claim_orders(logged_in.pk, limit=1, at=now())

@@ -183,7 +183,8 @@ def _warn(sight: Sight) -> None:
             order, key=f"status:{snapshot.raw_status}", kind="UNKNOWN_STATUS",
             summary=f"The broker uses a status we have never seen: {snapshot.raw_status!r}; treated as live",
         )  # fmt: skip
-    if sight.is_first and order.state in TERMINAL and snapshot.status in LIVE_THERE:
+    # Ended before this row came: one that its trades fill while the row is still the old one is as it should be.
+    if sight.is_first and {sight.was, order.state} <= TERMINAL and snapshot.status in LIVE_THERE:
         desk.alert(
             order, key=f"live-after-end:{order.id}", kind="LIVE_AFTER_END", severity="CRITICAL",
             summary=f"{order} is {order.state} here, and the broker shows it as {snapshot.raw_status} under the id "

@@ -272,6 +272,11 @@ class TestFirstSeenAfterAnUnknownOutcome:
         assert order.state == "FILLED"
         assert "ORDER_PLACED" not in [e.event_type for e in order_events(order.pk)]
 
+    def test_filled_by_its_trades_under_an_older_row_it_alarms_nobody(self, unknown):
+        order = see(unknown, BrokerStatus.OPEN, [trade(unknown, 1, 10)])
+        assert order.state == "FILLED"
+        assert "LIVE_AFTER_END" not in Alert.objects.values_list("kind", flat=True)
+
     @pytest.mark.parametrize(
         ("status", "alarms"),
         [

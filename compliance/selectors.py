@@ -45,14 +45,6 @@ def accounts_visible_to(user: User) -> "QuerySet[Account]":
     return Account.objects.filter(memberships__user_id=user.pk)
 
 
-def require_account(user: User, code: str) -> Account:
-    """The visible account with this code. Raises NotFound, the same for absent and for not yours."""
-    account = accounts_visible_to(user).filter(code=code).first()
-    if account is None:
-        raise NotFound(f"There is no account {code} that you can see.")
-    return account
-
-
 #: The code of an account, and the primary key of the user who wants to trade it; None is the house itself.
 Trading = tuple[str, int | None]
 

@@ -20,7 +20,6 @@ from compliance.selectors import (
     lock_trading_account,
     raised_among,
     require,
-    require_account,
     tradable_accounts,
 )
 from compliance.services.alerts import raise_alert, resolve_alert
@@ -51,10 +50,6 @@ def person(request):
 def sees(user, account):
     """What each reader of visibility says."""
     found = {accounts_visible_to(user).filter(pk=account.pk).exists()}
-    try:
-        found.add(require_account(user, account.code) == account)
-    except NotFound:
-        found.add(False)
     outcome = read(tradable_accounts([(account.code, user.pk)]))[account.code, user.pk]
     found.add(not isinstance(outcome, NotFound))
     return found
@@ -139,7 +134,7 @@ def test_an_absent_account_and_one_of_somebody_else_are_told_alike(outsider, acc
     said = []
     for code in ("DEMO", "GHOST"):
         with pytest.raises(NotFound) as refusal:
-            require_account(outsider, code)
+            lock_tradable_accounts({code}, outsider)
         said.append(refusal.value.detail.replace(code, "…"))
     assert said[0] == said[1]
 

@@ -296,7 +296,8 @@ class TestWhatAPollCosts:
                 look(broker_account.pk, [order.broker_order_id for order in orders])
             assert {fresh(order).state for order in orders} == {"FILLED"}
             counts.append(len(queries))
-        assert counts[1] == counts[2] <= counts[0] <= 25, counts
+        # A transaction's ends may fall apart on a busy machine; six orders more would cost six more, were it each.
+        assert max(counts) <= min(counts) + 2 <= 25, counts
 
 
 def are_complete(rows):
